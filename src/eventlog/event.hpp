@@ -1,0 +1,77 @@
+// Events as they are written and as they are read back: the vocabulary shared by the log, the
+// event-store port and its users.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+#include "base/uuid.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace immortal::eventlog {
+
+enum class content : std::uint8_t { json, binary };
+enum class direction : std::uint8_t { forwards, backwards };
+
+constexpr std::size_t event_size_max = 16u << 20;  // data + metadata + type of one event, bytes
+constexpr std::size_t append_size_max = 64u << 20; // one atomic append, bytes
+constexpr std::size_t stream_name_size_max = 1024; // bytes of UTF-8
+
+// What an append demands of a stream's last revision before it.
+struct expected_revision {
+    enum class kind : std::uint8_t { any, no_stream, stream_exists, exact };
+    kind what = kind::any;
+    base::revision exact = {}; // with kind::exact: the number of the stream's last event
+
+    static constexpr expected_revision any() { return {kind::any, {}}; }
+    static constexpr expected_revision no_stream() { return {kind::no_stream, {}}; }
+    static constexpr expected_revision stream_exists() { return {kind::stream_exists, {}}; }
+    static constexpr expected_revision at(base::revision last) { return {kind::exact, last}; }
+    // `last`: empty for a stream that has no events.
+    static constexpr expected_revision after(std::optional<base::revision> last) {
+        return last ? at(*last) : no_stream();
+    }
+    friend bool operator==(const expected_revision&, const expected_revision&) = default;
+};
+
+struct new_event {
+    base::uuid id;
+    std::string type;
+    std::string data;     // UTF-8 JSON if `format` is json (not checked here), else any bytes
+    std::string metadata; // usually a JSON object; may be empty
+    content format = content::json;
+};
+
+// The events that one append writes to one stream. Each stream stands at most once in an append.
+struct stream_write {
+    std::string stream;
+    expected_revision expected = {};
+    std::vector<new_event> events;
+};
+
+struct append_outcome {
+    base::position position; // of the append's last event
+    std::vector<std::optional<base::revision>>
+        last_revisions; // one per stream_write, in the order given
+    bool repeated =
+        false; // nothing was written: the same events (by id) were found where they would have gone
+};
+
+struct recorded_event {
+    base::position position;
+    std::string stream;
+    base::revision revision;
+    base::uuid id;
+    std::string type;
+    std::string data;
+    std::string metadata;
+    base::utc_time created;
+    content format = content::json;
+    bool last_in_batch = true; // the last event of its atomic append
+};
+
+} // namespace immortal::eventlog
