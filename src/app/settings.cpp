@@ -1,0 +1,122 @@
+#include "app/settings.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+namespace immortal::app {
+namespace {
+
+template <typename T>
+T whole(const base::config& config, std::string_view key) {
+    return static_cast<T>(config.integer(key)); // the registry keeps the range
+}
+
+milliseconds millis(const base::config& config, std::string_view key) {
+    return milliseconds(config.integer(key));
+}
+
+base::log_level level_of(const std::string& name) {
+    if (name == "debug")
+        return base::log_level::debug;
+    if (name == "warning")
+        return base::log_level::warning;
+    if (name == "error")
+        return base::log_level::error;
+    return name == "off" ? base::log_level::off : base::log_level::info;
+}
+
+http_settings read_http(const base::config& c) {
+    return {.address = c.text("http.address"),
+            .port = whole<std::uint16_t>(c, "http.port"),
+            .connections_max = whole<std::size_t>(c, "http.connections_max"),
+            .connections_per_source_max = whole<std::size_t>(c, "http.connections_per_source_max"),
+            .body_bytes_max = whole<std::size_t>(c, "http.body_bytes_max"),
+            .header_bytes_max = whole<std::size_t>(c, "http.header_bytes_max"),
+            .read_timeout = millis(c, "http.read_timeout_ms"),
+            .idle_timeout = millis(c, "http.idle_timeout_ms"),
+            .request_timeout = millis(c, "http.request_timeout_ms"),
+            .after_timeout = millis(c, "http.after_timeout_ms")};
+}
+
+limit_settings read_limits(const base::config& c) {
+    return {.requests_per_second = c.number("limits.requests_per_second"),
+            .requests_burst = c.number("limits.requests_burst"),
+            .logins_per_minute = c.number("limits.logins_per_minute"),
+            .registrations_per_hour = c.number("limits.registrations_per_hour"),
+            .commands_per_second = c.number("limits.commands_per_second"),
+            .commands_burst = c.number("limits.commands_burst")};
+}
+
+account_settings read_accounts(const base::config& c) {
+    return {.session_idle = std::chrono::minutes(c.integer("accounts.session_idle_minutes")),
+            .session_absolute = std::chrono::hours(c.integer("accounts.session_absolute_hours")),
+            .sessions_max = whole<std::size_t>(c, "accounts.sessions_max"),
+            .characters_max = whole<std::size_t>(c, "accounts.characters_max"),
+            .hashes_at_once = whole<unsigned>(c, "accounts.hashes_at_once"),
+            .hash_queue_max = whole<std::size_t>(c, "accounts.hash_queue_max")};
+}
+
+command_settings read_commands(const base::config& c) {
+    return {.timeout = millis(c, "commands.timeout_ms"),
+            .attempts_max = whole<unsigned>(c, "commands.attempts_max"),
+            .aggregates_max = whole<std::size_t>(c, "commands.aggregates_max"),
+            .waiting_max = whole<std::size_t>(c, "commands.waiting_max"),
+            .snapshot_every = whole<std::uint64_t>(c, "commands.snapshot_every")};
+}
+
+} // namespace
+
+base::result<base::config> load_config(const std::optional<std::filesystem::path>& file,
+                                       const std::vector<flag_value>& flags) {
+    base::config config(settings_registry());
+    const char* named = std::getenv("IMMORTAL_CONFIG");
+    const std::filesystem::path path = file ? *file : std::filesystem::path(named ? named : "");
+    if (!path.empty()) {
+        if (auto done = config.load_file(path); !done)
+            return base::fail(std::move(done).error());
+    }
+    if (auto done = config.load_environment(); !done)
+        return base::fail(std::move(done).error());
+    for (const flag_value& given : flags) {
+        if (auto done = config.set_flag(given.flag, given.key, given.value); !done)
+            return base::fail(std::move(done).error());
+    }
+    return config;
+}
+
+settings read_settings(const base::config& c) {
+    const auto threads = whole<unsigned>(c, "server.threads");
+    return {
+        .server = {.data = c.text("server.data"),
+                   .threads =
+                       threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency()),
+                   .stop_timeout = millis(c, "server.stop_timeout_ms")},
+        .http = read_http(c),
+        .event_store_uri = c.text("event_store.uri"),
+        .event_log = {.segment_bytes = whole<std::uint64_t>(c, "event_log.segment_bytes"),
+                      .free_bytes_min = whole<std::uint64_t>(c, "event_log.free_bytes_min"),
+                      .queue_max = whole<std::size_t>(c, "event_log.queue_max")},
+        .postgres = {.uri = c.text("postgres.uri"),
+                     .connections = whole<std::size_t>(c, "postgres.connections"),
+                     .statement_timeout = millis(c, "postgres.statement_timeout_ms")},
+        .redis = {.uri = c.text("redis.uri"),
+                  .connections = whole<std::size_t>(c, "redis.connections"),
+                  .timeout = millis(c, "redis.timeout_ms")},
+        .object_store_uri = c.text("object_store.uri"),
+        .time_scale = c.number("game.time_scale"),
+        .limits = read_limits(c),
+        .accounts = read_accounts(c),
+        .commands = read_commands(c),
+        .cache = {.enabled = c.boolean("cache.enabled"),
+                  .entries_per_class = whole<std::size_t>(c, "cache.entries_per_class"),
+                  .warm_up = c.boolean("cache.warm_up")},
+        .projector = {.batch_events_max = whole<std::size_t>(c, "projector.batch_events_max"),
+                      .batch_wait = millis(c, "projector.batch_wait_ms")},
+        .log_level = level_of(c.text("log.level")),
+        .log_format =
+            c.text("log.format") == "json" ? base::log_format::json : base::log_format::text,
+    };
+}
+
+} // namespace immortal::app
