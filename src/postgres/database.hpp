@@ -14,6 +14,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,51 +38,100 @@ private:
     const char* text_;
 };
 
-// Parameter values $1, $2, ... in order. Every add() returns *this.
+// Parameter values $1, $2, ... in order, in PostgreSQL's text format. Every add() returns *this. A
+// text with a NUL byte cannot be stored by PostgreSQL: the statement is then refused with
+// invalid_argument before anything is sent.
 class arguments {
 public:
     arguments& add(std::string_view text);
     arguments& add(const char* text) { return add(std::string_view(text)); }
     arguments& add(const std::string& text) { return add(std::string_view(text)); }
-    arguments& add(std::int64_t number);
-    arguments& add(std::int32_t number) { return add(static_cast<std::int64_t>(number)); }
+    template <std::integral T>
+        requires(!std::same_as<T, bool>)
+    arguments& add(T number) { // <= 2^63 - 1
+        return add_integer(static_cast<std::int64_t>(number));
+    }
     arguments& add(double number);
     arguments& add(bool flag);
     arguments& add(const base::uuid& id);
     arguments& add(base::utc_time time);
-    arguments& add(base::position place) { return add(static_cast<std::int64_t>(place.value)); }
+    arguments& add(base::position place) { return add(place.value); }
+    arguments& add(base::revision number) { return add(number.value); }
     arguments& add_null();
     template <typename T>
     arguments& add(const std::optional<T>& value) {
         return value ? add(*value) : add_null();
     }
     // One array parameter; T is any type above, or an optional of it (NULL elements). Cast it in
-    // the statement: $1::uuid[].
+    // the statement: $1::uuid[]. The fast way in for many rows: INSERT ... SELECT * FROM
+    // unnest($1::uuid[], $2::bigint[]).
     template <typename T>
-    arguments& add_array(std::span<const T> values);
+    arguments& add_array(std::span<const T> values) {
+        begin_array(values.size());
+        for (const T& value : values) {
+            append_element(value);
+        }
+        return end_array();
+    }
     template <typename T>
     arguments& add_array(const std::vector<T>& values) {
-        return add_array(std::span<const T>(values));
+        if constexpr (std::same_as<T, bool>) {
+            begin_array(values.size());
+            for (const bool value : values) {
+                append_element(value);
+            }
+            return end_array();
+        } else {
+            return add_array(std::span<const T>(values));
+        }
     }
 
     [[nodiscard]] std::span<const std::optional<std::string>> values() const noexcept {
         return values_;
     }
+    [[nodiscard]] bool has_nul_byte() const noexcept { return has_nul_byte_; }
 
 private:
-    void begin_array() { array_ = "{"; }
-    void end_array();
+    arguments& add_integer(std::int64_t number);
+    void begin_array(std::size_t count);
+    arguments& end_array();
+    void append_null();
+    void append_element(std::string_view text);
+    void append_element(const char* text) { append_element(std::string_view(text)); }
+    void append_element(const std::string& text) { append_element(std::string_view(text)); }
+    template <std::integral T>
+        requires(!std::same_as<T, bool>)
+    void append_element(T number) {
+        append_integer(static_cast<std::int64_t>(number));
+    }
+    void append_integer(std::int64_t number);
+    void append_element(double number);
+    void append_element(bool flag);
+    void append_element(const base::uuid& id);
+    void append_element(base::utc_time time);
+    void append_element(base::position place) { append_element(place.value); }
+    void append_element(base::revision number) { append_element(number.value); }
     template <typename T>
-    void append_element(const T& value);
-    void append_quoted(std::string_view text);
+    void append_element(const std::optional<T>& value) {
+        if (value) {
+            append_element(*value);
+        } else {
+            append_null();
+        }
+    }
 
     std::vector<std::optional<std::string>> values_;
     std::string array_;
+    bool has_nul_byte_ = false;
 };
 
 struct query {
     sql_text text;
     arguments values = {};
+    // Deadline of the whole call, waiting for a connection included; zero: the settings'. It acts
+    // on this side only; to let a statement run longer on the server, SET LOCAL statement_timeout
+    // in its transaction. Of the queries of one run_all the longest counts.
+    milliseconds timeout{0};
 };
 
 // The rows of one statement; a value that outlives its connection.
@@ -99,8 +149,8 @@ public:
     [[nodiscard]] bool is_null(std::size_t row, std::size_t column) const;
     [[nodiscard]] std::string_view text(std::size_t row, std::size_t column) const; // "" for NULL
     // T: std::string, std::int64_t, std::int32_t, double, bool, base::uuid, base::utc_time,
-    // base::position, or std::optional of one. A value that is not a T is a defect of the
-    // statement: an exception.
+    // base::position, base::revision, or std::optional of one. A value that is not a T (NULL
+    // included, unless optional) is a defect of the statement: std::runtime_error.
     template <typename T>
     [[nodiscard]] T get(std::size_t row, std::size_t column) const;
 
@@ -112,29 +162,41 @@ struct settings {
     std::string uri; // libpq connection string or URI
     std::size_t connections_max = 8;
     milliseconds connect_timeout{2000};
-    milliseconds statement_timeout{
-        5000}; // also set on the server, so an abandoned statement ends there too
-    std::size_t waiting_max = 1024; // callers queued for a connection; more get errc::exhausted
+    // Also set on the server, so an abandoned statement ends there too. The deadline on this side
+    // is `reply_grace` later.
+    milliseconds statement_timeout{5000};
+    milliseconds reply_grace{500};
+    milliseconds waiting_timeout{2000}; // the longest wait for a connection; then errc::timeout
+    std::size_t waiting_max = 1024;     // callers queued for a connection; more: errc::exhausted
 };
 
 // An interactive transaction; rolled back if destroyed without commit(). One coroutine at a time.
+// BEGIN travels with the first statement. After a failed statement only its error comes back from
+// every further call. Idle for a minute, the server ends it.
 class transaction {
 public:
     virtual ~transaction() = default;
     virtual awaitable<base::result<rows>> run(query q) = 0;
     virtual awaitable<base::result<std::vector<rows>>>
     run_all(std::vector<query> queries) = 0; // one round trip
+    // Call at most once. unknown_outcome: the connection was lost, or the deadline passed, after
+    // COMMIT was sent.
     virtual awaitable<base::status> commit() = 0;
 };
 
 // A pool. Start-up does not need the server: connections are made when needed, and lost ones are
-// replaced. Thread-safe; work runs on `executor`.
+// replaced; while the server cannot be reached, calls fail at once and it is tried again after 50
+// ms to 1 s. Thread-safe; work runs on a strand of `executor`, callers resume on their own
+// executor. A call ends by its own deadline only: cancelling the caller does not interrupt it. It
+// may be destroyed at any time, also without stop(): calls under way end with an error.
 //
-// Errors, mapped from SQLSTATE in one place: already_exists (23505; `reason` is the constraint's
-// name), conflict (40001, 40P01, and IM001, which our own SQL functions raise for a lost fence),
-// invalid_argument (22xxx, 23514), unavailable (no connection; nothing was done), unknown_outcome
-// (the connection was lost after COMMIT was sent), timeout, internal (anything else; the log has
-// the text).
+// Errors, mapped from SQLSTATE in one place (sqlstate.cpp): already_exists (23505, 23P01; `reason`
+// is the constraint's name), not_found (23503, `reason` likewise), conflict (40001, 40P01, and
+// IM001, which our own SQL functions raise for a lost fence), invalid_argument (22xxx, 23502,
+// 23514), unavailable (no connection, or lost before COMMIT: nothing was done), unknown_outcome
+// (the connection was lost, or the deadline passed, after COMMIT was sent; for run(), after the
+// statement was sent), timeout (nothing was done), exhausted, cancelled (stopped), internal
+// (anything else; the log has the text).
 class database {
 public:
     virtual ~database() = default;
@@ -142,18 +204,23 @@ public:
     virtual awaitable<base::result<rows>> run(query q) = 0; // its own transaction
     // BEGIN, all statements, COMMIT in one round trip; all or nothing.
     virtual awaitable<base::result<std::vector<rows>>> run_all(std::vector<query> queries) = 0;
+    // Takes a connection until the transaction is destroyed.
     virtual awaitable<base::result<std::unique_ptr<transaction>>> begin() = 0;
 
-    [[nodiscard]] virtual bool
-    available() const = 0;              // the last attempt to reach the server succeeded
-    virtual awaitable<void> stop() = 0; // refuses new work, ends running statements, closes
+    // The last attempt to reach the server succeeded; false before the first.
+    [[nodiscard]] virtual bool available() const = 0;
+    // Refuses new work, gives running calls a second, then ends them, closes all connections.
+    virtual awaitable<void> stop() = 0;
 };
 
+// `metrics` outlives the database.
 [[nodiscard]] std::unique_ptr<database> make_database(boost::asio::any_io_executor executor,
                                                       settings settings, base::metrics& metrics);
 
-// LISTEN on `channel` with an own connection; re-connects by itself. next() gives each payload; an
-// empty optional means "connection was lost in between: anything may have been missed".
+// LISTEN on `channel` with an own connection; re-connects by itself (50 ms to 1 s). next() gives
+// each payload; an empty optional means "listening from now on: anything may have been missed
+// before", and comes after every connect, the first included. One next() at a time. The connection
+// is read only inside next(); its only error is cancelled. cancel() is thread-safe.
 class listener {
 public:
     virtual ~listener() = default;
@@ -170,8 +237,11 @@ struct migration {
     std::string_view text;
 };
 // Brings the schema up to date under an advisory lock, each migration in one transaction with its
-// row in `schema_migrations` (number, name, digest, applied_at). Refuses (errc::mismatch, naming
-// the file) when an applied one is missing here or its text has changed.
+// row in `schema_migrations` (number, name, digest, applied_at). A migration may hold many
+// statements, but no transaction control. Refuses (errc::mismatch, naming the file) when an applied
+// one is missing here or its text has changed; invalid_argument when the numbers do not ascend;
+// internal, naming the file, when one fails (the log says why); it leaves no trace then.
+// `migrations` outlives the call.
 awaitable<base::status> migrate(database& target, std::span<const migration> migrations);
 
 } // namespace immortal::postgres

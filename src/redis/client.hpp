@@ -34,7 +34,7 @@ struct reply {
 
 using command = std::vector<std::string>; // {"SET", key, value, "PX", "1000"}; binary-safe
 
-// A Lua script, sent by its digest, by text when the server does not know it yet.
+// A Lua script, sent by its digest, by text when the server does not know it yet. Immutable.
 class script {
 public:
     explicit script(std::string text);
@@ -49,30 +49,37 @@ private:
 };
 
 struct settings {
-    std::string
-        uri; // redis://[user:password@]host[:port][/db], rediss://..., unix:///path/to.sock[?db=n]
+    // redis://[[user]:password@]host[:port][/db], rediss://... (TLS, verified against the system's
+    // authorities), unix:///path/to.sock[?db=n]. Percent-encoding is understood.
+    std::string uri;
     milliseconds connect_timeout{500};
     milliseconds command_timeout{500};
-    std::size_t in_flight_max = 4096; // commands sent and not answered; more get errc::exhausted
+    std::size_t in_flight_max = 65536; // commands sent and not answered; more: errc::exhausted
     std::size_t connections = 1;
 };
 
-// Connections are made when needed and replaced when lost (back-off 10 ms to 1 s; while away, calls
-// fail at once). Thread-safe; work runs on `executor`. Errors: unavailable (not connected, or lost
-// before the answer: the command may have run), timeout, exhausted. An error *reply* is a value
-// (`reply::is_error`), except for pipeline-level failures.
+// Connections are made on first use and replaced when lost (back-off 10 ms to 1 s; while away,
+// calls fail at once). With one connection, commands run in the order in which they were called.
+// Thread-safe; work runs on a strand of `executor`, callers resume on their own executor. A call
+// ends by its own deadline only: cancelling the caller does not interrupt it.
+//
+// Errors: unavailable (not connected: nothing was done; or lost before the answer: the command may
+// have run), timeout (no answer in time: the command may have run), exhausted, cancelled (stopped),
+// invalid_argument (the URI). An error *reply* is a value (`reply::is_error`).
 class client {
 public:
     virtual ~client() = default;
     virtual awaitable<base::result<reply>> run(command c) = 0;
-    virtual awaitable<base::result<std::vector<reply>>>
-    run_all(std::vector<command> commands) = 0; // one pipeline
+    // One pipeline on one connection; replies in order. Not atomic: use MULTI, or a script.
+    virtual awaitable<base::result<std::vector<reply>>> run_all(std::vector<command> commands) = 0;
+    // EVALSHA; EVAL when the server does not know the script.
     virtual awaitable<base::result<reply>> eval(const script& s, std::vector<std::string> keys,
                                                 std::vector<std::string> values) = 0;
-    [[nodiscard]] virtual bool available() const = 0;
-    virtual awaitable<void> stop() = 0;
+    [[nodiscard]] virtual bool available() const = 0; // connected now; false before first use
+    virtual awaitable<void> stop() = 0;               // fails what is under way, closes
 };
 
+// `metrics` outlives the client.
 [[nodiscard]] std::unique_ptr<client> make_client(boost::asio::any_io_executor executor,
                                                   settings settings, base::metrics& metrics);
 
@@ -80,8 +87,10 @@ struct message {
     std::string channel;
     std::string payload;
 };
-// An own connection that re-connects by itself; an empty optional means "the connection was lost in
-// between: messages may have been missed".
+// An own connection that re-connects by itself. An empty optional means "subscribed from now on:
+// messages may have been missed before", and comes after every connect, the first included. One
+// next() at a time; the connection is read only inside next(). next()'s only errors: cancelled,
+// invalid_argument (the URI). cancel() is thread-safe.
 class subscriber {
 public:
     virtual ~subscriber() = default;
