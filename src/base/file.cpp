@@ -1,0 +1,247 @@
+#include "base/file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <string_view>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace immortal::base {
+namespace {
+
+file_error::kind kind_of(int number) {
+    switch (number) {
+    case ENOENT:
+        return file_error::kind::not_found;
+    case EEXIST:
+        return file_error::kind::exists;
+    case ENOSPC:
+    case EDQUOT:
+        return file_error::kind::no_space;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return file_error::kind::denied;
+    case EWOULDBLOCK:
+        return file_error::kind::in_use;
+    default:
+        return file_error::kind::io;
+    }
+}
+
+std::unexpected<file_error> failed(std::string_view operation, const std::string& path,
+                                   int number) {
+    std::string text(operation);
+    text += ' ';
+    text += path;
+    text += ": ";
+    text += std::generic_category().message(number);
+    return std::unexpected(file_error{kind_of(number), std::move(text)});
+}
+
+class descriptor {
+public:
+    explicit descriptor(int number) : number_(number) {}
+    descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    descriptor& operator=(descriptor&&) = delete;
+    ~descriptor() {
+        if (number_ >= 0) {
+            ::close(number_);
+        }
+    }
+    [[nodiscard]] int get() const { return number_; }
+
+private:
+    int number_;
+};
+
+int open_retrying(const char* path, int flags) {
+    int number = -1;
+    do {
+        number = ::open(path, flags | O_CLOEXEC, 0640);
+    } while (number < 0 && errno == EINTR);
+    return number;
+}
+
+class posix_file final : public file {
+public:
+    posix_file(descriptor opened, std::string path)
+        : descriptor_(std::move(opened)), path_(std::move(path)) {}
+
+    file_result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override {
+        std::size_t done = 0;
+        while (done < out.size()) {
+            const ssize_t got = ::pread(descriptor_.get(), out.data() + done, out.size() - done,
+                                        static_cast<off_t>(offset + done));
+            if (got < 0 && errno == EINTR) {
+                continue;
+            }
+            if (got < 0) {
+                return failed("read", path_, errno);
+            }
+            if (got == 0) {
+                break;
+            }
+            done += static_cast<std::size_t>(got);
+        }
+        return done;
+    }
+
+    file_status write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+        std::size_t done = 0;
+        while (done < bytes.size()) {
+            const ssize_t put = ::pwrite(descriptor_.get(), bytes.data() + done,
+                                         bytes.size() - done, static_cast<off_t>(offset + done));
+            if (put < 0 && errno == EINTR) {
+                continue;
+            }
+            if (put <= 0) {
+                return failed("write", path_, put < 0 ? errno : ENOSPC);
+            }
+            done += static_cast<std::size_t>(put);
+        }
+        return {};
+    }
+
+    file_status sync() override {
+        // Not retried, not even after EINTR: a second call could report success for pages that the
+        // first one lost.
+        return ::fdatasync(descriptor_.get()) == 0 ? file_status{} : failed("sync", path_, errno);
+    }
+
+    file_status truncate(std::uint64_t size) override {
+        return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)) == 0
+                   ? file_status{}
+                   : failed("truncate", path_, errno);
+    }
+
+    file_result<std::uint64_t> size() override {
+        struct stat facts{};
+        if (::fstat(descriptor_.get(), &facts) != 0) {
+            return failed("stat", path_, errno);
+        }
+        return static_cast<std::uint64_t>(facts.st_size);
+    }
+
+private:
+    descriptor descriptor_;
+    std::string path_;
+};
+
+class posix_lock final : public file_lock {
+public:
+    explicit posix_lock(descriptor held) : held_(std::move(held)) {}
+
+private:
+    descriptor held_;
+};
+
+} // namespace
+
+error to_error(const file_error& e) {
+    switch (e.what) {
+    case file_error::kind::not_found:
+        return {errc::not_found, "a file that is needed does not exist"};
+    case file_error::kind::exists:
+        return {errc::already_exists, "the file exists already"};
+    case file_error::kind::no_space:
+        return {errc::exhausted, "the disk is full: free some space", "disk_full"};
+    case file_error::kind::denied:
+        return {errc::forbidden, "the data folder may not be read or written by this user"};
+    case file_error::kind::in_use:
+        return {errc::already_exists, "the data folder is in use by another process", "in_use"};
+    case file_error::kind::io:
+        break;
+    }
+    return {errc::unavailable, "a file could not be read or written", "io_error"};
+}
+
+file_result<std::unique_ptr<file>> posix_file_system::open(const std::string& path,
+                                                           open_mode mode) {
+    int flags = O_RDONLY;
+    if (mode == open_mode::read_write) {
+        flags = O_RDWR;
+    } else if (mode == open_mode::create_new) {
+        flags = O_RDWR | O_CREAT | O_EXCL;
+    }
+    descriptor opened(open_retrying(path.c_str(), flags));
+    if (opened.get() < 0) {
+        return failed("open", path, errno);
+    }
+    return std::make_unique<posix_file>(std::move(opened), path);
+}
+
+file_status posix_file_system::rename(const std::string& from, const std::string& to) {
+    return ::rename(from.c_str(), to.c_str()) == 0 ? file_status{} : failed("rename", from, errno);
+}
+
+file_status posix_file_system::remove(const std::string& path) {
+    return ::unlink(path.c_str()) == 0 ? file_status{} : failed("remove", path, errno);
+}
+
+file_result<std::vector<std::string>> posix_file_system::list(const std::string& folder) {
+    std::vector<std::string> names;
+    std::error_code problem;
+    std::filesystem::directory_iterator at(folder, problem);
+    for (; !problem && at != std::filesystem::directory_iterator(); at.increment(problem)) {
+        names.push_back(at->path().filename().string());
+    }
+    if (problem) {
+        return failed("list", folder, problem.value());
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+file_status posix_file_system::make_directory(const std::string& folder) {
+    const std::filesystem::path path(folder);
+    std::error_code problem;
+    if (std::filesystem::is_directory(path, problem)) {
+        return {};
+    }
+    const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
+    if (parent != folder) {
+        if (auto made = make_directory(parent); !made) {
+            return made;
+        }
+    }
+    if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) {
+        return failed("make folder", folder, errno);
+    }
+    return sync_directory(parent);
+}
+
+file_status posix_file_system::sync_directory(const std::string& folder) {
+    const descriptor opened(open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY));
+    if (opened.get() < 0 || ::fsync(opened.get()) != 0) {
+        return failed("sync folder", folder, errno);
+    }
+    return {};
+}
+
+file_result<std::uint64_t> posix_file_system::free_space(const std::string& folder) {
+    struct statvfs facts{};
+    if (::statvfs(folder.c_str(), &facts) != 0) {
+        return failed("ask free space of", folder, errno);
+    }
+    return static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize;
+}
+
+file_result<std::unique_ptr<file_lock>> posix_file_system::lock(const std::string& path) {
+    descriptor opened(open_retrying(path.c_str(), O_RDWR | O_CREAT));
+    if (opened.get() < 0) {
+        return failed("open", path, errno);
+    }
+    if (::flock(opened.get(), LOCK_EX | LOCK_NB) != 0) {
+        return failed("lock", path, errno);
+    }
+    return std::make_unique<posix_lock>(std::move(opened));
+}
+
+} // namespace immortal::base

@@ -1,0 +1,121 @@
+// The event log: an append-only store of events, durable, checked end to end, in one folder.
+//
+// One writer thread takes appends from a bounded queue, decides them against the streams' state,
+// writes and syncs them in groups, syncs the head anchor, then publishes and answers. Nothing is
+// visible to a reader before it is durable. The format is in format.hpp and
+// docs/eventlog-format.md.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "base/random.hpp"
+#include "base/result.hpp"
+#include "eventlog/event.hpp"
+#include "eventlog/record.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace immortal::base {
+class metrics;
+}
+
+namespace immortal::eventlog {
+
+struct log_settings {
+    std::string folder;
+    std::uint64_t segment_size = 256u << 20; // bytes; a new segment begins when a frame would cross
+    std::uint64_t free_space_min = 256u << 20; // bytes; below it, appends are refused
+    std::size_t queue_appends_max = 8192;      // appends waiting for the writer
+    std::size_t queue_bytes_max = 256u << 20;
+    std::size_t group_appends_max = 1024; // appends made durable by one sync
+    std::size_t group_bytes_max = 8u << 20;
+    std::chrono::microseconds group_wait_max{150}; // how long to wait for as many as came last time
+    std::size_t remembered_ids = 1u << 17;         // newest event ids kept for `any` appends
+};
+
+enum class log_state : std::uint8_t {
+    writable,
+    disk_full, // the free-space floor is reached; writes resume by themselves
+    failed,    // a write or sync failed; reads go on, writes need a restart
+    closed,
+};
+
+// What stands where in the log.
+struct log_head {
+    std::optional<base::position> last_event; // empty: no events
+    base::position end;                       // one past the last durable byte
+};
+
+struct stream_slice {
+    std::vector<recorded_event> events;
+    std::optional<base::revision> last; // of the stream; empty: it has no events
+    bool end = true;
+};
+
+struct log_slice {
+    std::vector<recorded_event> events;
+    base::position next; // where the following slice begins
+    bool end = true;
+};
+
+// Says whether an event is wanted. Called on the reader's thread, before the event is copied.
+using record_filter = std::function<bool(const record_view&)>;
+// Called exactly once: on the caller's thread inside append() when the request is refused out of
+// hand, else on the writer thread. Must not throw, block, or call close().
+using append_callback = std::function<void(base::result<append_outcome>)>;
+// Called on the writer thread after new events became durable and readable. Must not throw or
+// block.
+using publication_callback = std::function<void(const log_head&)>;
+
+class log {
+public:
+    // Opens the log in `settings.folder`, or makes one. Errors: already_exists with reason "in_use"
+    // (another process has it open), corrupt (damage or a missing tail at or below the head anchor;
+    // the message names segment and offset; nothing was changed), forbidden, unavailable. `files`,
+    // `clock` and `metrics` (may be null) outlive the log.
+    [[nodiscard]] static base::result<std::unique_ptr<log>>
+    open(log_settings settings, base::file_system& files, base::clock& clock,
+         base::random_source& random, base::metrics* metrics);
+
+    virtual ~log() = default; // closes
+
+    // Thread-safe, does not wait. Outcomes as in event_store::append. An append without any events
+    // checks the expectations and writes nothing.
+    virtual void append(std::vector<stream_write> writes, append_callback done) = 0;
+
+    // Reads: thread-safe, blocking on the file system, durable events only.
+    // Errors: corrupt, unavailable (read error), invalid_argument.
+    // Forwards: revisions from `from` up; backwards: from `from` down. `count_max` >= 1.
+    [[nodiscard]] virtual base::result<stream_slice> read_stream(std::string_view stream,
+                                                                 base::revision from, direction way,
+                                                                 std::size_t count_max) = 0;
+    // Forwards: events at or after `from`; backwards: before `from`, newest first. Looks through at
+    // most `scan_bytes_max` of the log (rounded up to whole frames), so a slice may be empty
+    // without being the end.
+    [[nodiscard]] virtual base::result<log_slice>
+    read_all(base::position from, direction way, std::size_t count_max,
+             const record_filter& filter = {}, std::uint64_t scan_bytes_max = 4u << 20) = 0;
+    [[nodiscard]] virtual std::optional<base::revision> stream_head(std::string_view stream) = 0;
+
+    // Returns a ticket. After remove_listener() returns, the callback is not running and never runs
+    // again; not to be called from the callback.
+    virtual std::uint64_t add_listener(publication_callback listener) = 0;
+    virtual void remove_listener(std::uint64_t ticket) = 0;
+
+    [[nodiscard]] virtual log_head head() const = 0;
+    [[nodiscard]] virtual base::log_identity identity() const = 0;
+    [[nodiscard]] virtual log_state state() const = 0;
+
+    // Refuses new appends, finishes those in the queue, ends the writer thread, releases the
+    // folder. Reads must have ended. Idempotent.
+    virtual void close() = 0;
+};
+
+} // namespace immortal::eventlog
