@@ -39,8 +39,9 @@ struct fresh_entry {
 
 // The value of a Redis string key, big-endian:
 //
-//   entry      = generation identity position as-of flags payload
+//   entry      = generation check identity position as-of flags payload
 //   generation = 16 bytes of text, the value of cache:generation when it was written
+//   check      = 4 bytes: CRC-32C of the key's text and of everything behind `check`
 //   identity   = log id (16 bytes) epoch (4 bytes)
 //   position   = 8 bytes
 //   as-of      = 8 bytes
@@ -50,7 +51,8 @@ struct fresh_entry {
 // The scripts in scripts.cpp read the same places.
 namespace wire {
 constexpr std::size_t generation_size = 16;
-constexpr std::size_t identity_at = generation_size;
+constexpr std::size_t check_at = generation_size;
+constexpr std::size_t identity_at = check_at + 4;
 constexpr std::size_t identity_size = 20;
 constexpr std::size_t position_at = identity_at + identity_size;
 constexpr std::size_t as_of_at = position_at + 8;
@@ -58,7 +60,7 @@ constexpr std::size_t flags_at = as_of_at + 8;
 constexpr std::size_t header_size = flags_at + 1;
 constexpr unsigned char flag_absent = 1;
 constexpr unsigned char flag_changed = 2;
-static_assert(header_size == 53);
+static_assert(header_size == 57);
 
 struct decoded {
     std::string_view generation;
@@ -69,10 +71,10 @@ struct decoded {
 
 [[nodiscard]] std::string encode_identity(const base::log_identity& identity);
 // Everything behind the generation, which the script puts in front.
-[[nodiscard]] std::string encode(const base::log_identity& identity, const entry& value,
-                                 bool changed);
-// Empty for bytes that no `encode` made. `generation` points into `bytes`.
-[[nodiscard]] std::optional<decoded> decode(std::string_view bytes);
+[[nodiscard]] std::string encode(std::string_view key, const base::log_identity& identity,
+                                 const entry& value, bool changed);
+// Empty for bytes that no `encode` made for this key. `generation` points into `bytes`.
+[[nodiscard]] std::optional<decoded> decode(std::string_view key, std::string_view bytes);
 } // namespace wire
 
 } // namespace immortal::cache
