@@ -20,6 +20,7 @@ enum class direction : std::uint8_t { forwards, backwards };
 constexpr std::size_t event_size_max = 16u << 20;  // data + metadata + type of one event, bytes
 constexpr std::size_t append_size_max = 64u << 20; // one atomic append, bytes
 constexpr std::size_t stream_name_size_max = 1024; // bytes of UTF-8
+constexpr std::size_t event_type_size_max = 1024;  // bytes of UTF-8
 
 // What an append demands of a stream's last revision before it.
 struct expected_revision {

@@ -57,12 +57,19 @@ struct stream_slice {
     std::vector<recorded_event> events;
     std::optional<base::revision> last; // of the stream; empty: it has no events
     bool end = true;
+    std::size_t whole =
+        0; // forwards: so many of `events` belong to appends that are here completely
 };
 
 struct log_slice {
     std::vector<recorded_event> events;
-    base::position next; // where the following slice begins
+    base::position next;                     // where the following slice begins
+    std::optional<base::position> last_seen; // the last event looked at, wanted or not
     bool end = true;
+    // Forwards: the same, cut back to the end of the last append that is here completely.
+    std::size_t whole = 0;
+    base::position whole_next;
+    std::optional<base::position> whole_last_seen;
 };
 
 // Says whether an event is wanted. Called on the reader's thread, before the event is copied.

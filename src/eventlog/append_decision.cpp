@@ -1,0 +1,201 @@
+#include "eventlog/append_decision.hpp"
+
+#include "base/assert.hpp"
+
+#include <algorithm>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace immortal::eventlog {
+namespace {
+
+using base::errc;
+using base::fail;
+
+struct stream_decision {
+    enum class kind : std::uint8_t { write, repeated, conflict };
+    kind what = kind::write;
+    known_event original = {}; // of a repeated write: the last of its events
+};
+
+constexpr stream_decision conflict{stream_decision::kind::conflict, {}};
+constexpr stream_decision write_it{stream_decision::kind::write, {}};
+
+// Weak idempotency: only the remembered ids are looked at.
+stream_decision decide_any(const stream_write& write, stream_facts& facts) {
+    if (write.expected.what == expected_revision::kind::stream_exists && !facts.last() &&
+        !facts.has_metadata()) {
+        return conflict;
+    }
+    stream_decision decision = write_it;
+    for (std::size_t i = 0; i < write.events.size(); ++i) {
+        const auto known = facts.find(write.events[i].id);
+        if (!known) {
+            return i == 0 ? write_it : conflict;
+        }
+        decision = {stream_decision::kind::repeated, *known};
+    }
+    return decision;
+}
+
+// Strong idempotency: the stored events after the expected revision are compared.
+base::result<stream_decision> decide_behind(const stream_write& write, stream_facts& facts,
+                                            std::uint64_t first, base::revision last) {
+    if (write.events.empty() || write.events.size() > last.value + 1 - first) {
+        return conflict;
+    }
+    for (std::size_t i = 0; i < write.events.size(); ++i) {
+        const auto stored = facts.id_at({first + i});
+        if (!stored) {
+            return fail(stored.error());
+        }
+        if (*stored != write.events[i].id) {
+            return conflict;
+        }
+    }
+    const base::revision at{first + write.events.size() - 1};
+    const auto position = facts.position_at(at);
+    if (!position) {
+        return fail(position.error());
+    }
+    return stream_decision{stream_decision::kind::repeated, {at, *position}};
+}
+
+base::result<stream_decision> decide_stream(const stream_write& write, stream_facts& facts) {
+    switch (write.expected.what) {
+    case expected_revision::kind::any:
+    case expected_revision::kind::stream_exists:
+        return decide_any(write, facts);
+    case expected_revision::kind::no_stream:
+    case expected_revision::kind::exact:
+        break;
+    }
+    const bool none = write.expected.what == expected_revision::kind::no_stream;
+    const std::uint64_t next_expected = none ? 0 : write.expected.exact.value + 1;
+    const auto last = facts.last();
+    const std::uint64_t next = last ? last->value + 1 : 0;
+    if (next_expected == next) {
+        return write_it;
+    }
+    if (next_expected > next) {
+        return conflict;
+    }
+    return decide_behind(write, facts, next_expected, *last);
+}
+
+std::string text_of(const expected_revision& expected) {
+    switch (expected.what) {
+    case expected_revision::kind::any:
+        return "any";
+    case expected_revision::kind::no_stream:
+        return "no events";
+    case expected_revision::kind::stream_exists:
+        return "that it exists";
+    case expected_revision::kind::exact:
+        break;
+    }
+    return "revision " + std::to_string(expected.exact.value);
+}
+
+std::unexpected<base::error> conflict_on(const stream_write& write, stream_facts& facts) {
+    const auto last = facts.last();
+    return fail(errc::conflict,
+                "stream " + write.stream + ": expected " + text_of(write.expected) +
+                    ", but it has " +
+                    (last ? "revision " + std::to_string(last->value) : "no events") +
+                    "; read it again and decide anew",
+                "wrong_expected_revision", write.stream);
+}
+
+append_outcome outcome_without_write(std::span<const stream_write> writes,
+                                     std::span<stream_facts* const> facts,
+                                     std::span<const stream_decision> decisions) {
+    append_outcome outcome;
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        if (decisions[i].what == stream_decision::kind::repeated) {
+            outcome.repeated = true;
+            outcome.position = std::max(outcome.position, decisions[i].original.position);
+            outcome.last_revisions.emplace_back(decisions[i].original.revision);
+        } else {
+            outcome.last_revisions.push_back(facts[i]->last());
+        }
+    }
+    return outcome;
+}
+
+} // namespace
+
+base::result<append_verdict> decide_append(std::span<const stream_write> writes,
+                                           std::span<stream_facts* const> facts) {
+    IMMORTAL_ASSERT(writes.size() == facts.size());
+    using kind = stream_decision::kind;
+    std::vector<stream_decision> decisions;
+    decisions.reserve(writes.size());
+    std::size_t with_events = 0;
+    std::size_t repeated = 0;
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        auto decision = decide_stream(writes[i], *facts[i]);
+        if (!decision) {
+            return fail(std::move(decision.error()));
+        }
+        with_events += writes[i].events.empty() ? 0 : 1;
+        repeated += decision->what == kind::repeated ? 1 : 0;
+        decisions.push_back(*decision);
+    }
+    if (repeated > 0 && repeated == with_events) {
+        return append_verdict{false, outcome_without_write(writes, facts, decisions)};
+    }
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        if (decisions[i].what == kind::conflict) {
+            return conflict_on(writes[i], *facts[i]);
+        }
+    }
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        if (decisions[i].what == kind::repeated) {
+            return conflict_on(writes[i], *facts[i]);
+        }
+    }
+    if (with_events == 0) {
+        return append_verdict{false, outcome_without_write(writes, facts, decisions)};
+    }
+    return append_verdict{true, {}};
+}
+
+base::status validate_append(std::span<const stream_write> writes) {
+    if (writes.empty()) {
+        return fail(errc::invalid_argument, "an append names at least one stream");
+    }
+    std::size_t total = 0;
+    std::unordered_set<std::string_view> seen;
+    for (const stream_write& write : writes) {
+        if (write.stream.empty() || write.stream.size() > stream_name_size_max) {
+            return fail(errc::invalid_argument, "a stream name has 1 to 1024 bytes", {}, "stream");
+        }
+        if (writes.size() > 1 && !seen.insert(write.stream).second) {
+            return fail(errc::invalid_argument, "a stream stands at most once in an append", {},
+                        "stream");
+        }
+        for (const new_event& event : write.events) {
+            if (event.id.is_nil()) {
+                return fail(errc::invalid_argument, "an event has an id", {}, "id");
+            }
+            if (event.type.empty() || event.type.size() > event_type_size_max) {
+                return fail(errc::invalid_argument, "an event type has 1 to 1024 bytes", {},
+                            "type");
+            }
+            const std::size_t size = event.data.size() + event.metadata.size() + event.type.size();
+            if (size > event_size_max) {
+                return fail(errc::too_large, "an event has at most 16 MiB", "event_too_large",
+                            "events");
+            }
+            total += size;
+        }
+    }
+    if (total > append_size_max) {
+        return fail(errc::too_large, "an append has at most 64 MiB", "append_too_large", "events");
+    }
+    return {};
+}
+
+} // namespace immortal::eventlog

@@ -1,0 +1,59 @@
+// Decides an append against the streams' state: expected revisions and idempotency by event id.
+// Pure; shared by the log's writer and the memory store.
+//
+// One stream, `last` = its last revision; the first rule that fits:
+//   expected any or stream_exists
+//     stream_exists, and neither the stream nor its metadata stream has an event   conflict
+//     the first event id is not remembered in this stream (or there are no events)  write
+//     all ids are remembered in this stream                                         repeated
+//     a later id is not                                                             conflict
+//   expected exact n, or no_stream (n = "before revision 0")
+//     n < last   ids equal those stored at n+1, n+2, ...: repeated; else            conflict
+//     n > last                                                                      conflict
+//     n = last   always (even if an id was written before)                          write
+//
+// An append over several streams is repeated if every stream that gets events is; a conflict if any
+// stream is, or if some streams would be written and others are repeated; else it is written.
+#pragma once
+
+#include "base/result.hpp"
+#include "eventlog/event.hpp"
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace immortal::eventlog {
+
+struct known_event {
+    base::revision revision;
+    base::position position;
+};
+
+// What is known of one stream, undurable events included. References stay valid during the call.
+class stream_facts {
+public:
+    virtual ~stream_facts() = default;
+    [[nodiscard]] virtual std::optional<base::revision> last() = 0;
+    [[nodiscard]] virtual bool has_metadata() = 0; // "$$<stream>" has an event
+    // The stored event at a revision that exists. Errors: corrupt, unavailable.
+    [[nodiscard]] virtual base::result<base::uuid> id_at(base::revision at) = 0;
+    [[nodiscard]] virtual base::result<base::position> position_at(base::revision at) = 0;
+    // Among the remembered newest events.
+    [[nodiscard]] virtual std::optional<known_event> find(const base::uuid& id) = 0;
+};
+
+struct append_verdict {
+    bool write = false;     // else `outcome` is the answer
+    append_outcome outcome; // of a repeated append, or of one without events
+};
+
+// `facts[i]` describes the stream of `writes[i]`. Errors: conflict (`field` names the stream,
+// `reason` is "wrong_expected_revision"), and those of `facts`.
+[[nodiscard]] base::result<append_verdict> decide_append(std::span<const stream_write> writes,
+                                                         std::span<stream_facts* const> facts);
+
+// What can be refused without looking at any stream. Errors: invalid_argument, too_large.
+[[nodiscard]] base::status validate_append(std::span<const stream_write> writes);
+
+} // namespace immortal::eventlog

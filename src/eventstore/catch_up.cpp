@@ -1,0 +1,68 @@
+#include "eventstore/catch_up.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+namespace immortal::eventstore {
+namespace {
+
+// A waiting subscription looks at its cancel flag and the log at least this often.
+constexpr std::chrono::milliseconds wait_max{5000};
+
+class catch_up_subscription final : public subscription {
+public:
+    catch_up_subscription(std::unique_ptr<catch_up_source> source, runtime::async_event& published)
+        : source_(std::move(source)), published_(published) {}
+
+    awaitable<base::result<batch>> next(std::size_t count_max) override {
+        for (;;) {
+            const std::uint64_t seen = published_.version();
+            if (cancelled_.load()) {
+                co_return base::fail(base::errc::cancelled, "the subscription was cancelled");
+            }
+            auto pulled = source_->pull(std::max<std::size_t>(count_max, 1));
+            if (!pulled) {
+                co_return base::fail(std::move(pulled.error()));
+            }
+            const bool first_time = pulled->caught_up && !was_caught_up_;
+            was_caught_up_ = was_caught_up_ || pulled->caught_up;
+            if (!pulled->events.empty() || first_time) {
+                co_return std::move(*pulled);
+            }
+            if (pulled->caught_up) {
+                co_await published_.wait(seen, wait_max);
+            }
+        }
+    }
+
+    void cancel() override {
+        cancelled_.store(true);
+        published_.notify_all();
+    }
+
+private:
+    std::unique_ptr<catch_up_source> source_;
+    runtime::async_event& published_;
+    std::atomic<bool> cancelled_{false};
+    bool was_caught_up_ = false;
+};
+
+} // namespace
+
+std::unique_ptr<subscription> make_catch_up(std::unique_ptr<catch_up_source> source,
+                                            runtime::async_event& published) {
+    return std::make_unique<catch_up_subscription>(std::move(source), published);
+}
+
+bool matches(const all_filter& filter, std::string_view stream, std::string_view type) {
+    if (filter.user_events_only && (stream.starts_with('$') || type.starts_with('$'))) {
+        return false;
+    }
+    return filter.stream_prefixes.empty() ||
+           std::ranges::any_of(filter.stream_prefixes, [stream](const std::string& prefix) {
+               return stream.starts_with(prefix);
+           });
+}
+
+} // namespace immortal::eventstore
