@@ -1,0 +1,74 @@
+// Scenarios of the event-store port: appends over several streams or none, and what is refused.
+// Included by event_store_scenarios.hpp.
+#pragma once
+
+#include "eventstore/scenario_fixture.hpp"
+
+namespace immortal::eventstore {
+
+TEST_P(event_store_scenarios, an_append_without_events_checks_and_writes_nothing) {
+    const auto nothing = append("s-1", expected::any(), {});
+    ASSERT_TRUE(nothing);
+    EXPECT_FALSE(nothing->last_revisions[0]);
+    append("s-1", expected::any(), {make_event(1)}).value();
+    const auto head = store().head();
+    EXPECT_EQ(append("s-1", expected::at({0}), {})->last_revisions[0], base::revision{0});
+    expect_conflict(append("s-1", expected::at({1}), {}));
+    EXPECT_EQ(store().head(), head);
+}
+
+TEST_P(event_store_scenarios, what_can_never_succeed_is_refused) {
+    const auto code = [](const base::result<append_outcome>& outcome) {
+        return outcome ? base::errc::internal : outcome.error().code;
+    };
+    new_event nameless = make_event(1);
+    nameless.type.clear();
+    new_event anonymous = make_event(1);
+    anonymous.id = {};
+    new_event huge = make_event(1);
+    huge.data.resize(eventlog::event_size_max + 1);
+    EXPECT_EQ(code(append({})), base::errc::invalid_argument);
+    EXPECT_EQ(code(append("", expected::any(), {make_event(1)})), base::errc::invalid_argument);
+    EXPECT_EQ(code(append("s", expected::any(), {nameless})), base::errc::invalid_argument);
+    EXPECT_EQ(code(append("s", expected::any(), {anonymous})), base::errc::invalid_argument);
+    EXPECT_EQ(code(append("s", expected::any(), {huge})), base::errc::too_large);
+    EXPECT_EQ(code(append({{"s", {}, {make_event(1)}}, {"s", {}, {make_event(2)}}})),
+              base::errc::invalid_argument);
+    EXPECT_FALSE(store().head());
+}
+
+TEST_P(event_store_scenarios, several_streams_are_written_together_or_not_at_all) {
+    const auto both = append({{"a-1", expected::no_stream(), make_events(1, 2)},
+                              {"b-1", expected::no_stream(), make_events(3, 1)}});
+    ASSERT_TRUE(both);
+    EXPECT_EQ(both->last_revisions,
+              (std::vector<std::optional<base::revision>>{base::revision{1}, base::revision{0}}));
+    expect_conflict(append({{"a-1", expected::at({1}), make_events(5, 1)},
+                            {"b-1", expected::no_stream(), make_events(6, 1)}}),
+                    "b-1");
+    const auto events = read_all().events;
+    ASSERT_EQ(events.size(), 3u);
+    EXPECT_EQ(events.back().position, both->position);
+    EXPECT_FALSE(events[0].last_in_batch);
+    EXPECT_FALSE(events[1].last_in_batch);
+    EXPECT_TRUE(events[2].last_in_batch);
+    EXPECT_EQ(events[0].created, events[2].created);
+}
+
+TEST_P(event_store_scenarios, an_append_over_several_streams_repeats_as_one) {
+    const std::vector<stream_write> writes{{"a-1", expected::no_stream(), make_events(1, 2)},
+                                           {"c-1", expected::no_stream(), {}},
+                                           {"b-1", expected::no_stream(), make_events(3, 1)}};
+    const auto first = append(writes);
+    append("c-1", expected::any(), make_events(8, 1)).value();
+    const auto again = append(writes);
+    ASSERT_TRUE(first && again);
+    EXPECT_TRUE(again->repeated);
+    EXPECT_EQ(again->position, first->position);
+    // One stream repeated, the other to be written: not the same append.
+    expect_conflict(append({{"a-1", expected::no_stream(), make_events(1, 2)},
+                            {"d-1", expected::no_stream(), make_events(4, 1)}}),
+                    "a-1");
+}
+
+} // namespace immortal::eventstore
