@@ -3,8 +3,9 @@
 // Set-up, outside the measured time: a few accounts, each with many characters; every character
 // learns one technique. Then `connections` keep-alive connections play them in turn without pauses.
 // One turn is one command and `queries_per_command` queries:
-//   command   whatever the character can do now: start a cultivation, progress twice, complete it
-//             (interrupt it when it is not ripe), rest when energy is low, move now and then
+//   command   whatever the character can do now: start a cultivation, make progress, complete it
+//             (interrupt it when it would take longer than a minute), rest when the energy is used
+//             up, move to another place (one command in ten, and while there is no energy)
 //   queries   60 % the character itself, 15 % statistics, 10 % techniques, 10 % the first page of
 //   the
 //             cultivation leaderboard, 5 % the character's rank on it

@@ -1,5 +1,6 @@
 // What one connection does during the measured time.
 #include "app/simulate_world.hpp"
+#include "base/clock.hpp"
 #include "base/json.hpp"
 #include "runtime/deadline.hpp"
 
@@ -13,27 +14,35 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int delay_sample_every = 50;      // commands
-constexpr int progress_before_complete = 2; // of one session
-constexpr int interrupt_after = 4;          // attempts to complete a session that is not ripe
-constexpr int move_percent = 5;
+constexpr int delay_sample_every = 50; // commands
+constexpr int move_percent = 10;       // of the commands of a character that is not cultivating
 constexpr auto delay_limit = std::chrono::seconds(10);
+constexpr auto session_wait_max = std::chrono::seconds(60); // a longer one is interrupted
+constexpr auto progress_pause = std::chrono::milliseconds(200);
+constexpr auto tired_pause = std::chrono::seconds(1);
 
-enum class action : std::uint8_t { start, progress, complete, interrupt, rest, move };
+enum class action : std::uint8_t { start, progress, complete, interrupt, rest, move, nothing };
 
 action choose(const character& who, std::mt19937_64& dice) {
+    const auto now = steady_clock::now();
     if (!who.session_id.empty()) {
-        if (who.progressed < progress_before_complete)
-            return action::progress;
-        return who.progressed < progress_before_complete + interrupt_after ? action::complete
-                                                                           : action::interrupt;
+        const base::utc_time clock = base::system_clock{}.now();
+        if (clock >= who.ready_at)
+            return action::complete;
+        if (who.ready_at - clock > session_wait_max)
+            return action::interrupt;
+        return now < who.no_progress_before ? action::nothing : action::progress;
     }
-    if (who.tired)
+    const auto roll = dice() % 100;
+    if (now < who.tired_until)
+        return action::move;
+    if (who.tired_until != steady_clock::time_point{})
         return action::rest;
-    return dice() % 100 < move_percent ? action::move : action::start;
+    return roll < move_percent ? action::move : action::start;
 }
 
-http_call call_of(action what, const character& who, std::mt19937_64& dice) {
+http_call call_of(action what, const character& who, const std::vector<std::string>& locations,
+                  std::mt19937_64& dice) {
     http_call call{.verb = "POST", .target = "", .token = who.token};
     call.idempotency_key = fmt::format("{:016x}{:016x}", dice(), dice());
     const std::string session = "/v1/cultivations/" + who.session_id;
@@ -57,7 +66,10 @@ http_call call_of(action what, const character& who, std::mt19937_64& dice) {
         break;
     case action::move:
         call.target = fmt::format("/v1/players/{}/move", who.player_id);
-        call.body = R"({"location":"newbie_village"})";
+        call.body = json::serialize(
+            json::object{{"location", locations[(who.location + 1) % locations.size()]}});
+        break;
+    case action::nothing:
         break;
     }
     return call;
@@ -68,40 +80,47 @@ void learn_success(action what, character& who, const std::string& body) {
     switch (what) {
     case action::start:
         who.session_id = text_member(body, "sessionId");
-        who.progressed = 0;
+        who.ready_at =
+            base::parse_iso(text_member(body, "readyAt")).value_or(base::utc_time::max());
+        who.no_progress_before = steady_clock::now() + progress_pause;
         break;
     case action::progress:
-        ++who.progressed;
+        who.no_progress_before = steady_clock::now() + progress_pause;
         break;
     case action::complete:
     case action::interrupt:
         who.session_id.clear();
         break;
     case action::rest:
-        who.tired = false;
+        who.tired_until = {};
         break;
     case action::move:
+        ++who.location;
+        break;
+    case action::nothing:
         break;
     }
 }
 
 // A rule said no: do something else next time.
-void learn_refusal(action what, character& who) {
+void learn_refusal(action what, character& who, const std::string& code) {
+    const auto now = steady_clock::now();
     switch (what) {
     case action::start:
-        who.tired = true;
+    case action::rest:
+        who.tired_until = code == "energy_full" ? steady_clock::time_point{} : now + tired_pause;
         break;
     case action::progress:
     case action::complete:
-        ++who.progressed;
-        break;
     case action::interrupt:
-        who.session_id.clear();
-        break;
-    case action::rest:
-        who.tired = false;
+        who.no_progress_before = now + progress_pause;
+        if (code == "session_ended")
+            who.session_id.clear();
         break;
     case action::move:
+        ++who.location;
+        break;
+    case action::nothing:
         break;
     }
 }
@@ -163,14 +182,16 @@ awaitable<void> measure_delay(worker& self, counters& shared, const character& w
 
 awaitable<void> command(worker& self, counters& shared, character& who) {
     const action what = choose(who, self.dice);
-    const http_call call = call_of(what, who, self.dice);
+    if (what == action::nothing)
+        co_return;
+    const http_call call = call_of(what, who, self.locations, self.dice);
     const auto answer = co_await timed(self, shared, who, call, self.commands);
     if (!answer)
         co_return;
     if (answer->status == 409) {
         ++shared.refused;
         note(self, call, *answer);
-        learn_refusal(what, who);
+        learn_refusal(what, who, text_member(answer->body, "code"));
         co_return;
     }
     const std::uint64_t number = ++shared.accepted;

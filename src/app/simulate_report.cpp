@@ -145,7 +145,7 @@ std::optional<double> hit_rate_between(const std::string& before, const std::str
         return *last - counter_sum(before, name, label).value_or(0);
     };
     const auto all = grown("");
-    const auto missed = grown("outcome=\"miss\"");
+    const auto missed = grown("from=\"load\"");
     if (!all || *all <= 0)
         return std::nullopt;
     return 1 - missed.value_or(0) / *all;

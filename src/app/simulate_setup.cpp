@@ -38,35 +38,37 @@ awaitable<base::result<http_answer>> insist(http_client& client, http_call call,
     co_return base::fail(unexpected(call, *answer));
 }
 
-// Techniques for cultivation that a beginner may learn, the simplest first.
-awaitable<base::result<std::vector<std::string>>> beginners_techniques(http_client& client) {
-    const auto answer =
-        co_await insist(client, {.verb = "GET", .target = "/v1/catalog/techniques"}, 200);
+// Ids of a catalogue's entries that a beginner may use, those for the lowest level first. With
+// `kind`: only entries whose techniqueType it is.
+awaitable<base::result<std::vector<std::string>>>
+beginners_choice(http_client& client, std::string target, std::string id_key, std::string kind) {
+    const auto answer = co_await insist(client, {.verb = "GET", .target = target}, 200);
     if (!answer)
         co_return base::fail(answer.error());
     std::vector<std::pair<std::int64_t, std::string>> found;
     const auto parsed = base::parse_json(answer->body);
     const json::object* root = parsed ? parsed->if_object() : nullptr;
     const json::value* items = root != nullptr ? root->if_contains("items") : nullptr;
-    if (items != nullptr && items->is_array()) {
-        for (const json::value& item : items->get_array()) {
-            const json::value* kind = item.as_object().if_contains("techniqueType");
-            const json::value* level = item.as_object().if_contains("levelRequirement");
-            const json::value* id = item.as_object().if_contains("techniqueId");
-            if (kind == nullptr || id == nullptr || *kind != "cultivation")
-                continue;
-            const std::int64_t needed =
-                level != nullptr && level->is_int64() ? level->get_int64() : 1;
-            found.emplace_back(needed, std::string(id->as_string()));
-        }
+    const json::array none;
+    for (const json::value& item :
+         items != nullptr && items->is_array() ? items->get_array() : none) {
+        const json::object* entry = item.if_object();
+        const json::value* id = entry != nullptr ? entry->if_contains(id_key) : nullptr;
+        const json::value* type = entry != nullptr ? entry->if_contains("techniqueType") : nullptr;
+        if (id == nullptr || !id->is_string() ||
+            (!kind.empty() && (type == nullptr || *type != json::string(kind))))
+            continue;
+        const json::value* level = entry->if_contains("levelRequirement");
+        const std::int64_t needed = level != nullptr && level->is_int64() ? level->get_int64() : 1;
+        if (needed <= 1)
+            found.emplace_back(needed, std::string(id->get_string()));
     }
     std::ranges::sort(found); // by level, then id
     std::vector<std::string> out;
     for (auto& [level, id] : found)
         out.push_back(std::move(id));
     if (out.empty())
-        co_return base::fail(base::errc::not_found,
-                             "the catalogue has no technique for cultivation");
+        co_return base::fail(base::errc::not_found, target + " has nothing for a beginner");
     co_return out;
 }
 
@@ -131,10 +133,16 @@ awaitable<base::result<set_up_plan>> make_accounts(std::uint32_t players, http_c
     base::system_random random;
     set_up_plan plan;
     plan.run = base::random_hex(random, 4);
-    auto techniques = co_await beginners_techniques(client);
+    auto techniques =
+        co_await beginners_choice(client, "/v1/catalog/techniques", "techniqueId", "cultivation");
     if (!techniques)
         co_return base::fail(techniques.error());
     plan.techniques = std::move(*techniques);
+    auto locations =
+        co_await beginners_choice(client, "/v1/catalog/locations", "locationId", std::string());
+    if (!locations)
+        co_return base::fail(locations.error());
+    plan.locations = std::move(*locations);
     const std::uint32_t accounts =
         std::max(2U, (players + characters_of_account - 1) / characters_of_account);
     for (std::uint32_t i = 0; i < accounts; ++i) {
@@ -147,6 +155,7 @@ awaitable<base::result<set_up_plan>> make_accounts(std::uint32_t players, http_c
 }
 
 awaitable<base::status> make_characters(worker& self, std::size_t number, const set_up_plan& plan) {
+    self.locations = plan.locations;
     for (std::size_t i = 0; i < self.characters.size(); ++i) {
         auto made =
             co_await make_character(self, self.characters[i],

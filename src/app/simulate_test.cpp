@@ -53,13 +53,12 @@ TEST(HttpUrlTest, takes_host_and_port_only) {
 }
 
 TEST(HitRateTest, is_what_was_read_between_two_moments) {
-    const std::string before =
-        "# HELP immortal_cache_reads_total Reads\n"
-        "immortal_cache_reads_total{class=\"player\",outcome=\"local\"} 100\n"
-        "immortal_cache_reads_total{class=\"player\",outcome=\"miss\"} 100\n";
-    const std::string after = "immortal_cache_reads_total{class=\"player\",outcome=\"local\"} 190\n"
-                              "immortal_cache_reads_total{class=\"player\",outcome=\"remote\"} 5\n"
-                              "immortal_cache_reads_total{class=\"player\",outcome=\"miss\"} 105\n"
+    const std::string before = "# HELP immortal_cache_reads_total Reads\n"
+                               "immortal_cache_reads_total{class=\"player\",from=\"local\"} 100\n"
+                               "immortal_cache_reads_total{class=\"player\",from=\"load\"} 100\n";
+    const std::string after = "immortal_cache_reads_total{class=\"player\",from=\"local\"} 190\n"
+                              "immortal_cache_reads_total{class=\"player\",from=\"redis\"} 5\n"
+                              "immortal_cache_reads_total{class=\"player\",from=\"load\"} 105\n"
                               "immortal_cache_reads_total_other 7\n";
     EXPECT_NEAR(hit_rate_between(before, after).value(), 0.95, 1e-9);
     EXPECT_FALSE(hit_rate_between("", "").has_value());

@@ -4,6 +4,7 @@
 #include "app/http_client.hpp"
 #include "app/latency_histogram.hpp"
 #include "app/simulate.hpp"
+#include "base/clock.hpp"
 #include "base/result.hpp"
 
 #include <atomic>
@@ -20,18 +21,21 @@ using steady_clock = std::chrono::steady_clock;
 
 struct character {
     std::string player_id = {};
-    std::string token = {};                // of its account
-    std::string technique_id = {};         // the one it cultivates
-    std::string session_id = {};           // empty: not cultivating
-    int progressed = 0;                    // in this session
-    bool tired = false;                    // the last start was refused for want of energy
-    steady_clock::time_point not_before{}; // a 429 said so
+    std::string token = {};        // of its account
+    std::string technique_id = {}; // the one it cultivates
+    std::string session_id = {};   // empty: not cultivating
+    base::utc_time ready_at{};     // when the session can be completed
+    steady_clock::time_point no_progress_before{};
+    steady_clock::time_point tired_until{}; // a start was refused for want of energy
+    std::size_t location = 0;               // the last one it moved to
+    steady_clock::time_point not_before{};  // a 429 said so
 };
 
 // One connection and the characters it plays. Used by its own coroutine; read after that has ended.
 struct worker {
     http_client client;
     std::vector<character> characters = {};
+    std::vector<std::string> locations = {};
     std::mt19937_64 dice = {};
     latency_histogram commands = {};
     latency_histogram queries = {};
@@ -55,6 +59,7 @@ struct set_up_plan {
     std::string run;                     // distinguishes the names of this run
     std::vector<std::string> tokens;     // one an account
     std::vector<std::string> techniques; // to learn, the simplest first
+    std::vector<std::string> locations;  // where a beginner may go
 };
 
 // Registers enough accounts for `players` and logs in. Errors say which request was answered how.
