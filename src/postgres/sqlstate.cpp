@@ -1,0 +1,67 @@
+#include "postgres/sqlstate.hpp"
+
+#include <array>
+#include <string_view>
+
+namespace immortal::postgres {
+
+namespace {
+
+using base::errc;
+
+struct mapping {
+    std::string_view prefix; // of the SQLSTATE; the first match counts
+    errc code;
+    std::string_view message;
+};
+
+constexpr std::array mappings{
+    mapping{"23505", errc::already_exists, "such an entry exists already"},
+    mapping{"23P01", errc::already_exists, "it overlaps an existing entry"},
+    mapping{"23503", errc::not_found, "an entry that this one refers to does not exist"},
+    mapping{"23502", errc::invalid_argument, "a required value is missing"},
+    mapping{"23514", errc::invalid_argument, "a value is outside its allowed range"},
+    mapping{"22", errc::invalid_argument, "a value cannot be stored"},
+    mapping{"40001", errc::conflict, "another transaction was faster; repeat this one"},
+    mapping{"40P01", errc::conflict, "two transactions waited for each other; repeat this one"},
+    mapping{"IM001", errc::conflict, "the lease is held by another process"},
+    mapping{"57014", errc::timeout, "the database did not finish in time"},
+    mapping{"55P03", errc::timeout, "a lock could not be taken in time"},
+    mapping{"08", errc::unavailable, "the database cannot be reached; try again"},
+    mapping{"53", errc::unavailable, "the database is short of resources; try again"},
+    mapping{"57P", errc::unavailable, "the database is restarting; try again"},
+    mapping{"25P03", errc::unavailable, "the transaction was idle for too long; try again"},
+    mapping{"25006", errc::unavailable, "the database accepts no writes at present; try again"},
+    mapping{"26000", errc::unavailable, "the database session was reset; try again"},
+    mapping{"28", errc::unavailable, "the database refuses the log-in"},
+    mapping{"3D", errc::unavailable, "the database does not exist"},
+};
+
+// A cached plan outlived a change of the schema: the statement works on a new session.
+bool is_stale_plan(const server_error& from) noexcept {
+    return from.sqlstate == "0A000" && from.message.starts_with("cached plan");
+}
+
+} // namespace
+
+base::error to_error(const server_error& from) {
+    if (from.sqlstate.empty()) {
+        return {errc::unavailable, "the connection to the database was lost; try again"};
+    }
+    if (is_stale_plan(from)) {
+        return {errc::unavailable, "the database schema has just changed; try again"};
+    }
+    for (const auto& entry : mappings) {
+        if (std::string_view(from.sqlstate).starts_with(entry.prefix)) {
+            return {entry.code, std::string(entry.message), from.constraint};
+        }
+    }
+    return {errc::internal, "the database refused a statement; the server's log says why"};
+}
+
+bool spoils_connection(const server_error& from) noexcept {
+    return from.fatal || is_stale_plan(from) || from.sqlstate == "26000" ||
+           from.sqlstate == "25006" || from.sqlstate.empty();
+}
+
+} // namespace immortal::postgres

@@ -1,0 +1,25 @@
+// The one place where PostgreSQL's error codes become ours.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <string>
+
+namespace immortal::postgres {
+
+// What the server said.
+struct server_error {
+    std::string sqlstate; // five characters; empty when libpq itself failed
+    std::string constraint;
+    std::string message; // for the log only: it may name tables and values
+    bool fatal = false;  // the server ended the session
+};
+
+// `reason` of the error is the constraint's name where one was violated.
+[[nodiscard]] base::error to_error(const server_error& from);
+
+// True when the session is of no further use: its prepared statements are stale, or the server has
+// become a read-only replica.
+[[nodiscard]] bool spoils_connection(const server_error& from) noexcept;
+
+} // namespace immortal::postgres
