@@ -35,6 +35,9 @@ using log_fields = std::initializer_list<log_field>;
 // Call before threads start; the default is text at level info.
 void configure_log(log_level level, log_format format);
 
+// Whether an entry of this level would be written: for entries that cost something to make.
+[[nodiscard]] bool log_enabled(log_level level) noexcept;
+
 void log(log_level level, std::string_view module, std::string_view message,
          log_fields fields = {});
 
