@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 #include "eventstore/event_store.hpp"
 #include "postgres/database.hpp"
+#include "readmodel/caches.hpp"
 #include "readmodel/rows.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -16,9 +17,6 @@
 #include <string>
 #include <vector>
 
-namespace immortal::cache {
-class service;
-}
 namespace immortal::game {
 class catalog;
 }
@@ -60,7 +58,7 @@ struct check_parts {
     postgres::database& database;
     eventstore::event_store& store;
     const game::catalog& catalog;
-    cache::service* cache; // may be null: not compared
+    caches shared; // entries may be null: not compared
 };
 
 // `report` is called after each page. Errors: unavailable, corrupt.

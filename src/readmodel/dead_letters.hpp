@@ -26,7 +26,7 @@ struct dead_letter {
     std::string event_type;
     std::string stream;
     std::string error;
-    std::string state; // parked; retry (asked for); skipped
+    std::string state; // parked; retry, skip (asked for); skipped (done)
     base::utc_time parked_at;
 };
 BOOST_DESCRIBE_STRUCT(dead_letter, (),

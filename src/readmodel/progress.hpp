@@ -30,7 +30,7 @@ constexpr std::size_t progress_waiters_max = 65'536; // callers waiting; more ge
 // Thread-safe.
 class progress {
 public:
-    explicit progress(boost::asio::any_io_executor executor);
+    progress();
     ~progress();
     progress(const progress&) = delete;
     progress& operator=(const progress&) = delete;

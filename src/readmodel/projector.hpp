@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "eventstore/event_store.hpp"
 #include "postgres/database.hpp"
+#include "readmodel/caches.hpp"
 #include "readmodel/progress.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,9 +24,6 @@
 #include <optional>
 #include <string>
 
-namespace immortal::cache {
-class service;
-}
 namespace immortal::game {
 class catalog;
 }
@@ -60,7 +58,7 @@ public:
         eventstore::event_store& store;
         const game::catalog& catalog;
         progress& applied;
-        cache::service* cache; // may be null
+        caches shared; // each may be null
         base::clock& clock;
         base::metrics& metrics;
     };

@@ -7,8 +7,11 @@
 // `after` beyond the end of the log is errc::invalid_argument (field "after").
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "cache/entry.hpp"
+#include "readmodel/caches.hpp"
 #include "readmodel/progress.hpp"
 #include "readmodel/queries.hpp"
 #include "readmodel/rows.hpp"
@@ -18,22 +21,14 @@
 #include <optional>
 #include <string>
 
-namespace immortal::cache {
-class service;
-}
-
 namespace immortal::readmodel {
 
 // `payload`: the JSON text of the structure in rows.hpp; empty when `absent`.
-struct view {
-    base::position position;
-    base::position as_of;
-    bool absent = false;
-    std::string payload;
-};
+using view = cache::entry; // {position, as_of, absent, payload}
 
 struct view_settings {
-    std::chrono::milliseconds after_deadline{2000};
+    std::chrono::milliseconds after_deadline{2000}; // how long a query waits for `after`
+    std::chrono::milliseconds page_age{1000};       // of a cached leaderboard page, at most
 };
 
 // Thread-safe.
@@ -41,29 +36,28 @@ class views {
 public:
     using after = std::optional<base::position>;
 
-    // All outlive it. `cache` may be null: then every query goes to SQL.
-    views(queries& sql, progress& applied, eventstore::event_store& store, cache::service* cache,
-          view_settings settings = {});
+    // All outlive it. Without `uses.entries` every query goes to SQL.
+    views(queries& sql, progress& applied, eventstore::event_store& store, caches uses,
+          const base::clock& clock, view_settings settings = {});
+    ~views();
+    views(const views&) = delete;
+    views& operator=(const views&) = delete;
 
-    awaitable<base::result<view>> player(base::uuid id, after at_least = {});         // player_view
-    awaitable<base::result<view>> statistics(base::uuid player, after at_least = {}); // statistics
-    awaitable<base::result<view>> techniques(base::uuid player, after at_least = {}); // list
+    // player_view, statistics_view, technique_list, cultivation_view.
+    awaitable<base::result<view>> player(base::uuid id, after at_least = {});
+    awaitable<base::result<view>> statistics(base::uuid player, after at_least = {});
+    awaitable<base::result<view>> techniques(base::uuid player, after at_least = {});
     awaitable<base::result<view>> cultivation(base::uuid session, after at_least = {});
     // A JSON array of player_view. Not cached.
     awaitable<base::result<view>> players_of(base::uuid user, after at_least = {});
-    // A JSON array of rank_view, and one rank_view.
+    // A JSON array of rank_view (pages at most `page_age` old), and one rank_view.
     awaitable<base::result<view>> leaderboard(board which, std::int64_t limit, std::int64_t offset,
                                               after at_least = {});
     awaitable<base::result<view>> rank(board which, base::uuid player, after at_least = {});
 
 private:
-    awaitable<base::status> check_after(after at_least) const;
-
-    queries& sql_;
-    progress& applied_;
-    eventstore::event_store& store_;
-    cache::service* cache_;
-    view_settings settings_;
+    struct state;
+    std::unique_ptr<state> state_;
 };
 
 } // namespace immortal::readmodel
