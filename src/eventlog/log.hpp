@@ -109,7 +109,9 @@ public:
     [[nodiscard]] virtual base::result<log_slice>
     read_all(base::position from, direction way, std::size_t count_max,
              const record_filter& filter = {}, std::uint64_t scan_bytes_max = 4u << 20) = 0;
-    [[nodiscard]] virtual std::optional<base::revision> stream_head(std::string_view stream) = 0;
+    // The last durable revision; empty: the stream has no events.
+    [[nodiscard]] virtual base::result<std::optional<base::revision>>
+    stream_head(std::string_view stream) = 0;
 
     // Returns a ticket. After remove_listener() returns, the callback is not running and never runs
     // again; not to be called from the callback.

@@ -1,5 +1,8 @@
 #include "eventstore/catch_up.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -32,6 +35,8 @@ public:
             }
             if (pulled->caught_up) {
                 co_await published_.wait(seen, wait_max);
+            } else { // nothing that matches so far: let others have the thread
+                co_await boost::asio::post(boost::asio::use_awaitable);
             }
         }
     }

@@ -1,0 +1,130 @@
+#include "eventlog/log.hpp"
+
+#include "base/assert.hpp"
+#include "base/log.hpp"
+#include "eventlog/memory_index.hpp"
+#include "eventlog/writer.hpp"
+
+#include <map>
+#include <utility>
+
+namespace immortal::eventlog {
+namespace {
+
+using base::errc;
+using base::fail;
+
+class open_log final : public log {
+public:
+    open_log(log_settings settings, base::file_system& files, base::clock& clock,
+             base::metrics* metrics, std::unique_ptr<base::file_lock> lock,
+             std::unique_ptr<log_index> index, recent_ids ids, recovered_log recovered)
+        : settings_(std::move(settings)), lock_(std::move(lock)), index_(std::move(index)),
+          ids_(std::move(ids)), segments_(std::move(recovered.segments)),
+          reader_(*segments_, *index_, head_),
+          writer_({settings_, files, clock, metrics, *segments_, *index_, head_, reader_, ids_,
+                   [this] { publish(); }},
+                  recovered) {}
+
+    ~open_log() override { open_log::close(); }
+
+    void append(std::vector<stream_write> writes, append_callback done) override {
+        IMMORTAL_ASSERT(done != nullptr);
+        writer_.append(std::move(writes), std::move(done));
+    }
+
+    base::result<stream_slice> read_stream(std::string_view stream, base::revision from,
+                                           direction way, std::size_t count_max) override {
+        return reader_.read_stream(stream, from, way, count_max);
+    }
+
+    base::result<log_slice> read_all(base::position from, direction way, std::size_t count_max,
+                                     const record_filter& filter,
+                                     std::uint64_t scan_bytes_max) override {
+        if (count_max == 0) {
+            return fail(errc::invalid_argument, "a read asks for at least one event", {}, "count");
+        }
+        return way == direction::forwards
+                   ? reader_.forwards(from, count_max, filter, scan_bytes_max)
+                   : reader_.backwards(from, count_max, filter, scan_bytes_max);
+    }
+
+    base::result<std::optional<base::revision>> stream_head(std::string_view stream) override {
+        return index_->last_revision(stream, head_.end());
+    }
+
+    std::uint64_t add_listener(publication_callback listener) override {
+        const std::lock_guard lock(listeners_mutex_);
+        listeners_.emplace(++last_ticket_, std::move(listener));
+        return last_ticket_;
+    }
+
+    void remove_listener(std::uint64_t ticket) override {
+        const std::lock_guard lock(listeners_mutex_);
+        listeners_.erase(ticket);
+    }
+
+    log_head head() const override { return head_.get(); }
+    base::log_identity identity() const override { return writer_.identity(); }
+    log_state state() const override { return writer_.state(); }
+
+    void close() override {
+        writer_.stop();
+        lock_.reset();
+    }
+
+private:
+    void publish() {
+        const log_head now = head_.get();
+        const std::lock_guard lock(listeners_mutex_);
+        for (const auto& [ticket, listener] : listeners_) {
+            listener(now);
+        }
+    }
+
+    log_settings settings_;
+    std::unique_ptr<base::file_lock> lock_;
+    std::unique_ptr<log_index> index_;
+    recent_ids ids_;
+    std::unique_ptr<segment_list> segments_;
+    durable_head head_;
+    log_reader reader_;
+    std::mutex listeners_mutex_;
+    std::map<std::uint64_t, publication_callback> listeners_;
+    std::uint64_t last_ticket_ = 0;
+    log_writer writer_; // last: its thread uses all the others
+};
+
+} // namespace
+
+base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_system& files,
+                                             base::clock& clock, base::random_source& random,
+                                             base::metrics* metrics) {
+    IMMORTAL_ASSERT(settings.group_appends_max > 0 && settings.queue_appends_max > 0);
+    if (auto made = files.make_directory(settings.folder); !made) {
+        base::log_error("eventlog", "the folder could not be made", {{"cause", made.error().text}});
+        return fail(base::to_error(made.error()));
+    }
+    auto lock = files.lock(settings.folder + "/lock");
+    if (!lock) {
+        if (lock.error().what == base::file_error::kind::in_use) {
+            return fail(errc::already_exists,
+                        "the event log is open in another process: stop that one first, or name "
+                        "another data folder",
+                        "in_use");
+        }
+        base::log_error("eventlog", "the folder could not be locked",
+                        {{"cause", lock.error().text}});
+        return fail(base::to_error(lock.error()));
+    }
+    auto index = make_memory_index();
+    recent_ids ids(settings.remembered_ids, random.next());
+    auto recovered = recover(settings, files, clock, random, *index, ids);
+    if (!recovered) {
+        return fail(std::move(recovered.error()));
+    }
+    return std::make_unique<open_log>(std::move(settings), files, clock, metrics, std::move(*lock),
+                                      std::move(index), std::move(ids), std::move(*recovered));
+}
+
+} // namespace immortal::eventlog

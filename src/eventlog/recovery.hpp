@@ -1,0 +1,36 @@
+// Opens what stands in a log's folder, or makes a new log.
+#pragma once
+
+#include "eventlog/anchor.hpp"
+#include "eventlog/index.hpp"
+#include "eventlog/log.hpp"
+#include "eventlog/recent_ids.hpp"
+#include "eventlog/segment_scan.hpp"
+
+#include <memory>
+
+namespace immortal::eventlog {
+
+struct recovered_log {
+    head_anchor anchor;
+    std::unique_ptr<segment_list> segments;
+    scan_state state;
+    std::uint64_t bytes_cut = 0; // of a torn tail, kept in *.torn files
+};
+
+// Makes the log when the folder holds none (or an unfinished attempt to make one). Reads every
+// frame, fills `index` and `ids`, cuts a torn tail after the head anchor, and moves the anchor to
+// what was found. At or below the anchor nothing is changed: errc::corrupt says what is damaged.
+// Precondition: the folder's lock is held.
+[[nodiscard]] base::result<recovered_log> recover(const log_settings& settings,
+                                                  base::file_system& files, base::clock& clock,
+                                                  base::random_source& random, log_index& index,
+                                                  recent_ids& ids);
+
+// Makes the file of a segment that follows `state`; contents and name are durable when it returns.
+// A leftover of the same name is replaced.
+[[nodiscard]] base::file_result<std::shared_ptr<segment>>
+create_segment(base::file_system& files, const std::string& folder, const scan_state& state,
+               std::uint32_t epoch, base::utc_time now);
+
+} // namespace immortal::eventlog

@@ -1,0 +1,65 @@
+// The segments of an open log.
+#pragma once
+
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "eventlog/format.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace immortal::eventlog {
+
+// One segment file and, in memory, where some of its frames begin: a mark about every 64 KiB, so
+// that any position is found by walking a few frames. Thread-safe.
+class segment {
+public:
+    segment(format::segment_header header, std::unique_ptr<base::file> opened)
+        : header_(header), file_(std::move(opened)) {}
+
+    [[nodiscard]] std::uint32_t number() const { return header_.number; }
+    [[nodiscard]] std::string name() const { return format::segment_name(header_.number); }
+    [[nodiscard]] base::position first() const { return {header_.first_position}; }
+    [[nodiscard]] base::position first_frame() const {
+        return {header_.first_position + header_.header_size};
+    }
+    [[nodiscard]] base::file& contents() const { return *file_; }
+    [[nodiscard]] std::uint64_t offset_of(base::position at) const {
+        return at.value - header_.first_position;
+    }
+
+    // Frames are noted in ascending order.
+    void note_frame(base::position begin);
+    void forget_frames_from(base::position end);
+    // The last marked frame that begins at or before `at`; else first_frame().
+    [[nodiscard]] base::position mark_at_or_before(base::position at) const;
+
+private:
+    format::segment_header header_;
+    std::unique_ptr<base::file> file_;
+    mutable std::mutex mutex_;
+    std::vector<base::position> marks_;
+};
+
+// All segments, ascending and without a gap. Thread-safe; segments live as long as someone holds
+// them.
+class segment_list {
+public:
+    void add(std::shared_ptr<segment> next);
+    // The segment whose bytes include `at`, or the last one.
+    [[nodiscard]] std::shared_ptr<segment> find(base::position at) const;
+    [[nodiscard]] std::shared_ptr<segment> before(const segment& one) const;
+    [[nodiscard]] std::shared_ptr<segment> last() const;
+    // One past the last byte of `one` if a later segment exists; else empty.
+    [[nodiscard]] std::optional<base::position> end_of(const segment& one) const;
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<std::shared_ptr<segment>> segments_;
+};
+
+} // namespace immortal::eventlog
