@@ -10,6 +10,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
     string(APPEND content "#include <array>\n#include <span>\n\nnamespace ${NAMESPACE} {\n\n")
     string(APPEND content "std::span<const base::embedded_file> ${FUNCTION}();\n\n")
     string(APPEND content "std::span<const base::embedded_file> ${FUNCTION}() {\n")
+    string(REPLACE "|" ";" FILES "${FILES}") # a list does not pass through a command line as it is
     list(LENGTH FILES count)
     string(APPEND content "    static constexpr std::array<base::embedded_file, ${count}> files{{\n")
     foreach(file IN LISTS FILES)
@@ -29,7 +30,7 @@ set(IMMORTAL_EMBED_FILES_SCRIPT "${CMAKE_CURRENT_LIST_FILE}" CACHE INTERNAL "")
 function(immortal_embed_files target)
     cmake_parse_arguments(arg "" "NAMESPACE;FUNCTION" "FILES" ${ARGN})
     set(output "${CMAKE_CURRENT_BINARY_DIR}/${target}_${arg_FUNCTION}.embedded.cpp")
-    string(REPLACE ";" "\\;" files "${arg_FILES}")
+    string(REPLACE ";" "|" files "${arg_FILES}")
     add_custom_command(
         OUTPUT "${output}"
         COMMAND "${CMAKE_COMMAND}" "-DNAMESPACE=${arg_NAMESPACE}" "-DFUNCTION=${arg_FUNCTION}" "-DFILES=${files}"
