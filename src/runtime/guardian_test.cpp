@@ -1,0 +1,169 @@
+#include "runtime/guardian.hpp"
+#include "runtime/guardian_protocol.hpp"
+#include "runtime/process_testing.hpp"
+#include "runtime/service_folders.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+namespace immortal::runtime {
+namespace {
+
+using namespace testing_language;
+
+class guardians : public testing::Test {
+protected:
+    child_process spawn(process_spec spec) { return guardian_->spawn(std::move(spec)).value(); }
+
+    temporary_folder folder_;
+    fs::path log_ = folder_.path / "log";
+    std::unique_ptr<guardian> guardian_ = guardian::start().value();
+};
+
+TEST_F(guardians, runs_a_process_with_its_own_environment_folder_and_log) {
+    auto spec = shell("echo $GREETING; pwd; echo oops >&2; exit 3", log_);
+    spec.working_folder = folder_.path;
+    EXPECT_EQ(spawn(spec).wait(patience)->code, 3);
+    EXPECT_EQ(text_of(log_), "hello\n" + folder_.path.string() + "\noops\n");
+}
+
+TEST_F(guardians, says_why_a_process_cannot_be_started) {
+    auto spec = shell("true");
+    spec.program = "/nowhere/at/all";
+    EXPECT_EQ(guardian_->spawn(spec).error().message,
+              "/nowhere/at/all could not be started (program: No such file or directory).");
+    spec = shell("true", "/nowhere/log");
+    EXPECT_EQ(guardian_->spawn(spec).error().message,
+              "/bin/sh could not be started (log file: No such file or directory).");
+    EXPECT_TRUE(spawn(shell("true")).wait(patience)->success());
+}
+
+TEST_F(guardians, reports_the_signal_that_ended_a_process) {
+    auto child = spawn(shell("sleep 1000"));
+    EXPECT_TRUE(child.running());
+    child.send_signal(SIGUSR1);
+    EXPECT_EQ(child.wait(patience)->signal, SIGUSR1);
+}
+
+TEST_F(guardians, follows_the_stop_plan_to_its_end) {
+    auto gentle = spawn(shell("trap 'exit 7' TERM; touch ready; while :; do sleep 0.01; done"));
+    auto spec = shell("trap 'echo term' TERM; trap 'echo quit' QUIT; echo ready;"
+                      "while :; do sleep 0.01; done",
+                      log_);
+    spec.stop_plan = {{SIGTERM, 100ms}, {SIGQUIT, 100ms}};
+    auto stubborn = spawn(spec);
+    ASSERT_TRUE(eventually([&] { return text_of(log_).starts_with("ready"); }));
+    EXPECT_EQ(stubborn.stop().signal, SIGKILL);
+    EXPECT_EQ(text_of(log_), "ready\nterm\nquit\n");
+    EXPECT_EQ(gentle.stop().code, 7);
+}
+
+TEST_F(guardians, ends_a_process_that_is_stopped) {
+    auto child = spawn(shell("sleep 1000"));
+    child.send_signal(SIGSTOP);
+    EXPECT_EQ(child.stop().signal, SIGTERM);
+}
+
+TEST_F(guardians, runs_under_another_account) {
+    const auto nobody = find_account("nobody");
+    if (geteuid() != 0 || !nobody) {
+        GTEST_SKIP() << "needs root and the account nobody";
+    }
+    auto spec = shell("id -u; id -G", log_);
+    spec.run_as = nobody;
+    EXPECT_TRUE(spawn(spec).wait(patience)->success());
+    EXPECT_EQ(text_of(log_),
+              std::to_string(nobody->uid) + "\n" + std::to_string(nobody->gid) + "\n");
+}
+
+TEST_F(guardians, shutting_down_ends_every_child) {
+    auto child = spawn(shell("sleep 1000"));
+    const auto seen = identity_of(child.pid());
+    EXPECT_TRUE(is_running(seen));
+    guardian_->shut_down();
+    EXPECT_FALSE(is_running(seen));
+    EXPECT_FALSE(child.running());
+    EXPECT_FALSE(guardian_->lost());
+    EXPECT_EQ(guardian_->spawn(shell("true")).error().code, base::errc::cancelled);
+}
+
+TEST_F(guardians, the_loss_of_the_guardian_ends_the_children_and_is_seen) {
+    auto child = spawn(shell("exec sleep 1000"));
+    const auto seen = identity_of(child.pid());
+    kill(guardian_->pid(), SIGKILL);
+    ASSERT_TRUE(child.wait(patience).has_value());
+    EXPECT_TRUE(guardian_->lost());
+    EXPECT_TRUE(eventually([&] { return !is_running(seen); }));
+}
+
+// What a test of the kill needs: a server with a guardian, a plain child, a child that ignores
+// SIGTERM, and a grandchild in a session of its own.
+std::vector<pid_t> serve_with_children(const fs::path& folder) {
+    auto g = guardian::start().value().release(); // lives as long as the process
+    auto plain = g->spawn(shell("sleep 1000")).value();
+    auto spec = shell("trap '' TERM INT; touch " + (folder / "deaf").string() +
+                      "; while :; do sleep 0.01; done");
+    spec.stop_plan = {{SIGTERM, 100ms}};
+    auto deaf = g->spawn(spec).value();
+    auto parent =
+        g->spawn(shell("setsid sleep 1000 & echo $! >" + (folder / "pid").string() + "; wait"))
+            .value();
+    std::string grandchild;
+    (void)eventually([&] {
+        grandchild = text_of(folder / "pid");
+        return grandchild.ends_with('\n') && fs::exists(folder / "deaf");
+    });
+    return {g->pid(), plain.pid(), deaf.pid(), parent.pid(),
+            static_cast<pid_t>(std::strtol(grandchild.c_str(), nullptr, 10))};
+}
+
+TEST(kill_of_the_server, leaves_no_process) {
+    temporary_folder folder;
+    forked_server server([&] { return serve_with_children(folder.path); });
+    ASSERT_EQ(server.children.size(), 5u);
+    EXPECT_TRUE(is_running(server.children[1]));
+    server.end(SIGKILL);
+    EXPECT_TRUE(eventually([&] { return all_ended(server.children); }));
+}
+
+TEST(kill_of_the_server, the_guardian_holds_the_lock_until_the_children_have_ended) {
+    temporary_folder folder;
+    const fs::path lock = folder.path / "lock";
+    forked_server server([&] {
+        const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        flock(fd, LOCK_EX);
+        auto g = guardian::start({fd}).value().release();
+        auto spec =
+            shell("trap '' TERM; echo ready; while :; do sleep 0.01; done", folder.path / "log");
+        spec.stop_plan = {{SIGTERM, 300ms}};
+        auto child = g->spawn(spec).value();
+        (void)eventually([&] { return text_of(folder.path / "log") == "ready\n"; });
+        return std::vector<pid_t>{g->pid(), child.pid()};
+    });
+    server.end(SIGKILL);
+    const int fd = open(lock.c_str(), O_RDWR | O_CLOEXEC);
+    EXPECT_TRUE(eventually([&] { return flock(fd, LOCK_EX | LOCK_NB) == 0; }));
+    EXPECT_FALSE(is_running(server.children[1]));
+    close(fd);
+}
+
+TEST(guardian_protocol_messages, come_back_as_they_went) {
+    guardian_protocol::request in{guardian_protocol::request_kind::spawn, 7};
+    in.spec = shell("echo", "/log");
+    in.spec.run_as = account{1, 2, "somebody"};
+    const std::string bytes = encode(in);
+    const auto out = guardian_protocol::decode_request(bytes).value();
+    EXPECT_EQ(out.id, 7u);
+    EXPECT_EQ(out.spec.arguments, in.spec.arguments);
+    EXPECT_EQ(out.spec.run_as->name, "somebody");
+    EXPECT_EQ(out.spec.stop_plan.size(), 1u);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        EXPECT_FALSE(guardian_protocol::decode_request(bytes.substr(0, size)).has_value());
+    }
+    EXPECT_FALSE(guardian_protocol::decode_request(bytes + "x").has_value());
+}
+
+} // namespace
+} // namespace immortal::runtime

@@ -1,0 +1,215 @@
+#include "runtime/postgres_cluster.hpp"
+
+#include "base/log.hpp"
+#include "runtime/processes.hpp"
+#include "runtime/service_folders.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <system_error>
+
+namespace immortal::runtime {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr auto initdb_limit = std::chrono::minutes(3);
+
+std::string first_line(const fs::path& file) {
+    std::ifstream in(file);
+    std::string line;
+    std::getline(in, line);
+    return line;
+}
+
+// Debian keeps each version's programs in a folder of its own; the newest first.
+std::vector<fs::path> program_folders(const std::string& version) {
+    std::vector<std::pair<double, fs::path>> found;
+    std::error_code failed;
+    for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", failed)) {
+        const std::string name = entry.path().filename().string();
+        if (version.empty() || version == name) {
+            found.emplace_back(std::strtod(name.c_str(), nullptr), entry.path() / "bin");
+        }
+    }
+    std::sort(found.rbegin(), found.rend());
+    std::vector<fs::path> out;
+    for (auto& [number, folder] : found) {
+        out.push_back(std::move(folder));
+    }
+    return out;
+}
+
+base::result<fs::path> find_programs(const fs::path& given, const std::string& version) {
+    const auto folders = given.empty() ? program_folders(version) : std::vector<fs::path>{given};
+    const auto initdb = find_program("initdb", folders);
+    if (!initdb) {
+        return base::fail(base::errc::not_found,
+                          "PostgreSQL's programs (initdb, postgres) were not found. Install "
+                          "Debian's package postgresql-15, or name a server with --postgres URI.");
+    }
+    std::error_code failed;
+    const fs::path real = fs::canonical(*initdb, failed).parent_path(); // PATH may hold links
+    if (failed || !find_program("postgres", {real})) {
+        return base::fail(base::errc::not_found,
+                          "PostgreSQL's server program was not found beside " + initdb->string() +
+                              ". Install Debian's package postgresql-15.");
+    }
+    return real;
+}
+
+// The place of the cluster: the one on record, else within the data folder, else the fallback.
+base::result<fs::path> choose_folder(const managed_postgres::settings& options,
+                                     const std::optional<account>& run_as) {
+    const fs::path record = options.data_folder / "postgres.folder";
+    if (fs::exists(record)) {
+        const fs::path recorded = first_line(record);
+        if (!fs::exists(recorded / "PG_VERSION")) {
+            return base::fail(base::errc::unavailable,
+                              "The PostgreSQL folder " + recorded.string() + ", named in " +
+                                  record.string() +
+                                  ", is missing. It holds the accounts: bring it back, or delete "
+                                  "that file to begin with an empty one.");
+        }
+        return recorded;
+    }
+    fs::path own = options.data_folder / "postgres";
+    if (can_reach(run_as, options.data_folder)) {
+        return own;
+    }
+    fs::path other = options.fallback_folder / short_name_of(options.data_folder) / "postgres";
+    if (auto made = make_folders(other.parent_path()); !made) {
+        return base::fail(made.error());
+    }
+    if (!can_reach(run_as, other.parent_path())) {
+        return base::fail(base::errc::unavailable,
+                          "PostgreSQL's account '" + run_as->name + "' can reach neither " +
+                              options.data_folder.string() + " nor " + other.string() +
+                              "; use a data folder that it can enter.");
+    }
+    return other;
+}
+
+base::status record_folder(const managed_postgres::settings& options, const fs::path& folder) {
+    if (folder.parent_path() == options.data_folder) {
+        return {};
+    }
+    const fs::path record = options.data_folder / "postgres.folder";
+    const fs::path draft = options.data_folder / "postgres.folder.new";
+    {
+        std::ofstream out(draft);
+        out << folder.string() << '\n';
+        out.flush();
+        if (!out) {
+            return base::fail(base::errc::unavailable,
+                              "The file " + draft.string() + " cannot be written.");
+        }
+    }
+    std::error_code failed;
+    fs::rename(draft, record, failed);
+    return failed ? base::status(base::fail(base::errc::unavailable,
+                                            "The file " + record.string() + " cannot be written."))
+                  : base::status();
+}
+
+process_spec initdb_spec(const postgres_cluster& cluster, const fs::path& folder,
+                         const fs::path& log_file) {
+    process_spec spec;
+    spec.program = (cluster.programs / "initdb").string();
+    spec.arguments = {"--pgdata=" + folder.string(), "--username=immortal", "--auth-local=trust",
+                      "--auth-host=reject",          "--encoding=UTF8",     "--locale=C.UTF-8"};
+    spec.environment = postgres_environment();
+    spec.log_file = log_file.string();
+    spec.run_as = cluster.run_as;
+    spec.stop_plan = {{SIGINT, std::chrono::seconds(5)}};
+    return spec;
+}
+
+// Into a folder of another name, so that a cluster that bears its name is whole.
+base::status initialise(guardian& parent, const postgres_cluster& cluster,
+                        const fs::path& log_file) {
+    const fs::path draft = cluster.folder.string() + ".new";
+    std::error_code failed;
+    (void)stop_processes(find_processes("initdb", draft.string()), {});
+    (void)stop_processes(find_processes("postgres", draft.string()), {});
+    fs::remove_all(draft, failed);
+    if (auto made = make_private_folder(draft, cluster.run_as); !made) {
+        return made;
+    }
+    const auto log_start = fs::exists(log_file) ? fs::file_size(log_file, failed) : 0;
+    auto child = parent.spawn(initdb_spec(cluster, draft, log_file));
+    if (!child) {
+        return base::fail(child.error());
+    }
+    auto ended = child->wait(initdb_limit);
+    if (!ended) {
+        ended = child->stop();
+    }
+    if (!ended->success()) {
+        return base::fail(base::errc::unavailable,
+                          "PostgreSQL's folder could not be made: " +
+                              reason_in_log(log_file.string(), log_start,
+                                            {"initdb: error:", "FATAL:", "could not"}) +
+                              " (" + ended->text() + "). The log is " + log_file.string() + ".");
+    }
+    fs::rename(draft, cluster.folder, failed);
+    if (failed) {
+        return base::fail(base::errc::unavailable, "The folder " + cluster.folder.string() +
+                                                       " cannot be made: " + failed.message() +
+                                                       ".");
+    }
+    base::log_info("runtime", "PostgreSQL's folder was made",
+                   {{"folder", cluster.folder.string()}});
+    return {};
+}
+
+} // namespace
+
+std::vector<stop_step> postgres_stop_plan() {
+    return {{SIGINT, std::chrono::seconds(15)}, {SIGQUIT, std::chrono::seconds(5)}};
+}
+
+std::vector<std::string> postgres_environment() {
+    return {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/"};
+}
+
+base::result<postgres_cluster> open_postgres_cluster(guardian& parent,
+                                                     const managed_postgres::settings& options) {
+    postgres_cluster cluster;
+    auto run_as = service_account({"postgres"});
+    if (!run_as) {
+        return base::fail(run_as.error());
+    }
+    cluster.run_as = std::move(*run_as);
+    auto folder = choose_folder(options, cluster.run_as);
+    if (!folder) {
+        return base::fail(folder.error());
+    }
+    cluster.folder = std::move(*folder);
+    const bool exists = fs::exists(cluster.folder);
+    const std::string version = first_line(cluster.folder / "PG_VERSION");
+    if (exists && version.empty()) {
+        return base::fail(base::errc::unavailable,
+                          "The folder " + cluster.folder.string() +
+                              " exists and is not a PostgreSQL folder (PG_VERSION is missing). "
+                              "Move it away, or use another data folder.");
+    }
+    auto programs = find_programs(options.program_folder, version);
+    if (!programs) {
+        return base::fail(programs.error());
+    }
+    cluster.programs = std::move(*programs);
+    if (!exists) {
+        if (auto made = initialise(parent, cluster, options.log_folder / "postgres.log"); !made) {
+            return base::fail(made.error());
+        }
+    }
+    if (auto recorded = record_folder(options, cluster.folder); !recorded) {
+        return base::fail(recorded.error());
+    }
+    return cluster;
+}
+
+} // namespace immortal::runtime

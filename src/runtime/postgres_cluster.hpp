@@ -1,0 +1,32 @@
+// The cluster of a managed PostgreSQL: its programs, its place, its making.
+#pragma once
+
+#include "base/result.hpp"
+#include "runtime/guardian.hpp"
+#include "runtime/managed_postgres.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace immortal::runtime {
+
+struct postgres_cluster {
+    std::filesystem::path programs; // folder of initdb and postgres
+    std::filesystem::path folder;
+    std::optional<account> run_as;
+};
+
+// How PostgreSQL is ended: fast shutdown, immediate shutdown.
+[[nodiscard]] std::vector<stop_step> postgres_stop_plan();
+
+// The environment its programs get: nothing of this process's PG* variables.
+[[nodiscard]] std::vector<std::string> postgres_environment();
+
+// Finds account, place and programs; makes the cluster when there is none. Errors as in
+// managed_postgres::begin.
+[[nodiscard]] base::result<postgres_cluster>
+open_postgres_cluster(guardian& parent, const managed_postgres::settings& options);
+
+} // namespace immortal::runtime

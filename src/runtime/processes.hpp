@@ -1,0 +1,31 @@
+// Processes of the machine, as /proc shows them.
+#pragma once
+
+#include "runtime/process_spec.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace immortal::runtime {
+
+// A process, named so that a later one with the same pid is not taken for it.
+struct process_identity {
+    pid_t pid = 0;
+    std::uint64_t start_ticks = 0; // since the machine's start
+};
+
+[[nodiscard]] bool is_running(const process_identity& process); // false for a zombie
+
+[[nodiscard]] std::vector<pid_t> children_of(pid_t parent);
+
+// Processes whose program file is called `program` and whose working folder is `folder`: what a
+// former run of ours left behind. Only processes this account may look into are found.
+[[nodiscard]] std::vector<process_identity> find_processes(std::string_view program,
+                                                           const std::string& folder);
+
+// Sends the signals of `plan` in turn, then SIGKILL, until none of `processes` runs. False if some
+// still run after all.
+bool stop_processes(std::vector<process_identity> processes, const std::vector<stop_step>& plan);
+
+} // namespace immortal::runtime
