@@ -54,7 +54,7 @@ struct settings {
     std::string uri;
     milliseconds connect_timeout{500};
     milliseconds command_timeout{500};
-    std::size_t in_flight_max = 65536; // commands sent and not answered; more: errc::exhausted
+    std::size_t in_flight_max = 65536; // unanswered commands of a connection; more: exhausted
     std::size_t connections = 1;
 };
 
@@ -79,7 +79,7 @@ public:
     virtual awaitable<void> stop() = 0;               // fails what is under way, closes
 };
 
-// `metrics` outlives the client.
+// `metrics` outlives the client, and the client its calls.
 [[nodiscard]] std::unique_ptr<client> make_client(boost::asio::any_io_executor executor,
                                                   settings settings, base::metrics& metrics);
 
