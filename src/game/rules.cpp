@@ -23,7 +23,7 @@ std::int64_t game_seconds(double time_scale, base::utc_time from, base::utc_time
     }
     const double seconds = static_cast<double>((to - from).count()) * time_scale / 1e6;
     // Rounding of the division must not take the last second away: real_time() rounds up.
-    const double whole = std::floor(seconds + 1e-6);
+    const double whole = std::floor(seconds + 1e-7);
     return whole >= static_cast<double>(amount_max) ? amount_max : static_cast<std::int64_t>(whole);
 }
 
