@@ -91,6 +91,12 @@ base::file_result<std::optional<scan_fault>> scan_frames(segment& from, std::uin
     IMMORTAL_ASSERT(size >= from.offset_of(from.first_frame()));
     state.end = from.first_frame();
     state.next_segment = from.number() + 1;
+    return resume_scan(from, size, state, hasher, visit);
+}
+
+base::file_result<std::optional<scan_fault>> resume_scan(segment& from, std::uint64_t size,
+                                                         scan_state& state, chain_hasher& hasher,
+                                                         const scan_visitor& visit) {
     frame_reader reader(from.contents(), from.first(), state.end, {from.first().value + size},
                         piece_size);
     frame_view frame;

@@ -48,4 +48,9 @@ open_segment(std::unique_ptr<base::file> file, const scan_state& state,
 scan_frames(segment& from, std::uint64_t size, scan_state& state, chain_hasher& hasher,
             const scan_visitor& visit);
 
+// The same from the frame at `state.end` on, within the segment.
+[[nodiscard]] base::file_result<std::optional<scan_fault>>
+resume_scan(segment& from, std::uint64_t size, scan_state& state, chain_hasher& hasher,
+            const scan_visitor& visit);
+
 } // namespace immortal::eventlog

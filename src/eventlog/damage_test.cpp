@@ -1,0 +1,217 @@
+// Damage at rest: cut tails, flipped bits, missing and misplaced files.
+#include "eventlog/log_fixture.hpp"
+#include "eventlog/verify.hpp"
+
+#include <cstring>
+
+namespace immortal::eventlog {
+namespace {
+
+using expected = expected_revision;
+using base::errc;
+
+class damage_test : public log_fixture {
+protected:
+    void SetUp() override {
+        reopen();
+        for (std::uint64_t i = 0; i < 12; ++i) {
+            ASSERT_TRUE(append({{"a-1", expected::any(), events_of(i * 10 + 1, 2, 200)},
+                                {"b-1", expected::any(), events_of(i * 10 + 3, 1, 100)}}));
+        }
+        before_ = everything();
+        open_->close();
+        open_.reset();
+        ASSERT_GE(segments(), 3u);
+        last_ = static_cast<std::uint32_t>(segments() - 1);
+    }
+
+    void expect_refused(const std::string& because) {
+        const auto names = disk.list(folder).value();
+        const auto opened = try_open();
+        ASSERT_FALSE(opened) << because;
+        EXPECT_EQ(opened.error().code, errc::corrupt) << because;
+        EXPECT_EQ(disk.list(folder).value(), names) << because;
+        const auto report = verify(folder, disk);
+        ASSERT_TRUE(report) << because;
+        EXPECT_FALSE(report->sound()) << because;
+        last_message_ = opened.error().message;
+    }
+
+    std::vector<recorded_event> before_;
+    std::uint32_t last_ = 0;
+    std::string last_message_;
+};
+
+TEST_F(damage_test, a_sound_log_is_reported_sound) {
+    const auto report = verify(folder, disk);
+    ASSERT_TRUE(report);
+    EXPECT_TRUE(report->sound());
+    EXPECT_TRUE(report->findings.empty());
+    EXPECT_EQ(report->events, 36u);
+    EXPECT_EQ(report->frames, 12u);
+    EXPECT_EQ(report->segments, last_ + 1);
+    reopen();
+    EXPECT_EQ(verify(folder, disk).error().reason, "in_use");
+}
+
+TEST_F(damage_test, a_tail_cut_anywhere_is_refused) {
+    const std::string bytes = disk.contents(segment_path(last_));
+    for (std::size_t size = 0; size < bytes.size(); size += size < 400 ? 1 : 13) {
+        disk.set_contents(segment_path(last_), bytes.substr(0, size));
+        expect_refused("cut to " + std::to_string(size));
+        EXPECT_NE(last_message_.find(format::segment_name(last_)), std::string::npos);
+    }
+}
+
+TEST_F(damage_test, a_flipped_bit_in_any_byte_of_a_segment_is_refused) {
+    for (std::uint32_t number = 0; number <= last_; number += last_) {
+        const std::string path = segment_path(number);
+        const std::size_t size = disk.contents(path).size();
+        for (std::size_t at = 0; at < size; ++at) {
+            disk.flip_bit(path, at, at % 8);
+            expect_refused(path + " bit flipped at " + std::to_string(at));
+            disk.flip_bit(path, at, at % 8);
+        }
+    }
+    reopen();
+    EXPECT_EQ(everything().size(), before_.size());
+}
+
+TEST_F(damage_test, a_flipped_bit_in_the_anchor_is_harmless_or_refused) {
+    const std::string path = std::string(folder) + "/anchor";
+    for (std::size_t slot = 0; slot < 2; ++slot) {
+        for (std::size_t at = 0; at < sizeof(format::anchor_slot); ++at) {
+            const std::string sound = disk.contents(path);
+            disk.flip_bit(path, slot * format::anchor_slot_distance + at, at % 8);
+            if (const auto opened = try_open(); opened) {
+                EXPECT_EQ(everything().size(), before_.size());
+                open_.reset();
+            }
+            disk.set_contents(path, sound);
+        }
+    }
+    disk.flip_bit(path, 20, 3);
+    disk.flip_bit(path, format::anchor_slot_distance + 20, 3);
+    expect_refused("both slots");
+}
+
+TEST_F(damage_test, missing_misplaced_and_foreign_files_are_refused) {
+    const std::string first = disk.contents(segment_path(0));
+    const std::string middle = disk.contents(segment_path(1));
+    const std::string anchor = disk.contents(std::string(folder) + "/anchor");
+    const auto restore = [&] {
+        disk.set_contents(segment_path(0), first);
+        disk.set_contents(segment_path(1), middle);
+        disk.set_contents(std::string(folder) + "/anchor", anchor);
+    };
+    ASSERT_TRUE(disk.remove(segment_path(1)));
+    expect_refused("a segment is missing");
+    EXPECT_NE(last_message_.find("segment-00000001.log is missing"), std::string::npos);
+    restore();
+    disk.set_contents(segment_path(1), first);
+    expect_refused("a segment was copied over another");
+    restore();
+    disk.set_contents(segment_path(1), "");
+    expect_refused("a segment was emptied");
+    restore();
+    ASSERT_TRUE(disk.remove(std::string(folder) + "/anchor"));
+    expect_refused("the anchor is missing");
+    restore();
+    ASSERT_TRUE(disk.remove(segment_path(last_)));
+    expect_refused("the last segment is missing");
+}
+
+TEST_F(damage_test, the_message_names_segment_and_offset) {
+    disk.flip_bit(segment_path(1), sizeof(format::segment_header) + 100, 0);
+    expect_refused("flipped");
+    EXPECT_NE(last_message_.find("segment-00000001.log is damaged at offset 256"),
+              std::string::npos)
+        << last_message_;
+}
+
+TEST_F(damage_test, an_event_rewritten_with_a_right_checksum_breaks_the_chain) {
+    for (const recorded_event& event : {before_.front(), before_.back()}) {
+        const std::uint32_t number = event.position == before_.front().position ? 0 : last_;
+        const std::string sound = disk.contents(segment_path(number));
+        std::string bytes = sound;
+        const std::size_t data = bytes.find(event.data);
+        const std::size_t record = bytes.rfind(event.stream, data) - sizeof(format::record_header);
+        bytes[data + 5] = '9';
+        auto header =
+            format::load<format::record_header>(std::as_bytes(std::span(bytes)).subspan(record));
+        header.crc =
+            base::crc32c(std::as_bytes(std::span(bytes)).subspan(record + 4, header.length - 4));
+        std::memcpy(bytes.data() + record, &header.crc, sizeof header.crc);
+        disk.set_contents(segment_path(number), bytes);
+        expect_refused("rewritten at " + std::to_string(event.position.value));
+        EXPECT_NE(last_message_.find("chain"), std::string::npos) << last_message_;
+        disk.set_contents(segment_path(number), sound);
+    }
+    reopen();
+}
+
+TEST_F(damage_test, verify_goes_on_after_damage_and_names_every_place) {
+    disk.flip_bit(segment_path(0), sizeof(format::segment_header) + 150, 0);
+    disk.flip_bit(segment_path(1), sizeof(format::segment_header) + 150, 0);
+    const auto report = verify(folder, disk);
+    ASSERT_TRUE(report);
+    ASSERT_EQ(report->findings.size(), 2u);
+    EXPECT_EQ(report->findings[0].file, "segment-00000000.log");
+    EXPECT_EQ(report->findings[1].file, "segment-00000001.log");
+    EXPECT_EQ(report->findings[1].offset, sizeof(format::segment_header));
+    EXPECT_EQ(report->frames, 10u);
+}
+
+TEST_F(damage_test, what_was_never_acknowledged_is_cut_and_kept) {
+    const std::string path = segment_path(last_);
+    const std::string sound = disk.contents(path);
+    for (const std::string& tail : {std::string("x"), std::string(63, 'y'), std::string(5000, '\0'),
+                                    sound.substr(256, 300)}) {
+        disk.set_contents(path, sound + tail);
+        EXPECT_TRUE(verify(folder, disk)->sound());
+        EXPECT_EQ(verify(folder, disk)->findings.size(), 1u);
+        reopen();
+        EXPECT_EQ(everything().size(), before_.size());
+        EXPECT_EQ(disk.contents(path).size(), sound.size());
+        bool kept = false;
+        for (const std::string& name : disk.list(folder).value()) {
+            kept = kept || (name.ends_with(".torn") &&
+                            disk.contents(std::string(folder) + "/" + name) == tail);
+        }
+        EXPECT_TRUE(kept);
+        open_.reset();
+    }
+    reopen();
+    EXPECT_TRUE(append("a-1", expected::any(), events_of(1000, 1)));
+}
+
+TEST_F(damage_test, an_unfinished_next_segment_is_cut) {
+    const std::string next = segment_path(last_ + 1);
+    disk.set_contents(next, "IMMLOG");
+    reopen();
+    EXPECT_EQ(everything().size(), before_.size());
+    EXPECT_EQ(disk.contents(next), "");
+    for (std::uint64_t i = 0; i < 10; ++i) {
+        ASSERT_TRUE(append("c-1", expected::any(), events_of(2000 + i, 1, 500)));
+    }
+    reopen();
+    EXPECT_EQ(everything().size(), before_.size() + 10);
+}
+
+TEST_F(damage_test, a_damaged_event_is_refused_to_readers_too) {
+    reopen();
+    // Damage under an open log: the file's bytes change after the start.
+    const auto first = before_.front().position.value;
+    open_.reset();
+    reopen();
+    const std::string path = segment_path(0);
+    auto file = disk.open(path, base::open_mode::read_write).value();
+    const std::byte wrong{0x5A};
+    ASSERT_TRUE(file->write_at(first + 80, std::span(&wrong, 1)));
+    EXPECT_EQ(open_->read_stream("a-1", {0}, direction::forwards, 1).error().code, errc::corrupt);
+    EXPECT_EQ(open_->read_all({0}, direction::forwards, 1).error().code, errc::corrupt);
+    EXPECT_EQ(open_->read_all({first + 1}, direction::backwards, 1).error().code, errc::corrupt);
+}
+
+} // namespace
+} // namespace immortal::eventlog

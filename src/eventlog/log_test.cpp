@@ -1,0 +1,194 @@
+// The log as its users see it: appends, reads, restarts.
+#include "base/metrics.hpp"
+#include "eventlog/log_fixture.hpp"
+
+#include <atomic>
+#include <thread>
+
+namespace immortal::eventlog {
+namespace {
+
+using expected = expected_revision;
+using base::errc;
+
+class log_test : public log_fixture {
+protected:
+    void SetUp() override { reopen(); }
+};
+
+TEST_F(log_test, what_was_written_is_there_after_a_restart) {
+    const base::log_identity identity = open_->identity();
+    for (std::uint64_t i = 0; i < 40; ++i) {
+        ASSERT_TRUE(append("s-" + std::to_string(i % 4), expected::any(), events_of(i * 3 + 1, 3)));
+    }
+    const auto before = everything();
+    ASSERT_EQ(before.size(), 120u);
+    EXPECT_GT(segments(), 2u);
+    reopen();
+    EXPECT_EQ(open_->identity(), identity);
+    const auto after = everything();
+    ASSERT_EQ(after.size(), before.size());
+    for (std::size_t i = 0; i < after.size(); ++i) {
+        EXPECT_EQ(after[i].position, before[i].position);
+        EXPECT_EQ(after[i].id, before[i].id);
+        EXPECT_EQ(after[i].data, before[i].data);
+        EXPECT_EQ(after[i].created, before[i].created);
+    }
+    EXPECT_EQ(open_->head().last_event, before.back().position);
+    EXPECT_EQ(open_->stream_head("s-1").value(), base::revision{29});
+}
+
+TEST_F(log_test, idempotency_and_revisions_survive_a_restart) {
+    const auto first = append("s-1", expected::any(), events_of(1, 3));
+    reopen();
+    const auto again = append("s-1", expected::any(), events_of(1, 3));
+    ASSERT_TRUE(first && again);
+    EXPECT_TRUE(again->repeated);
+    EXPECT_EQ(again->position, first->position);
+    EXPECT_EQ(append("s-1", expected::no_stream(), events_of(9, 1)).error().code, errc::conflict);
+    EXPECT_TRUE(append("s-1", expected::at({2}), events_of(9, 1)));
+}
+
+TEST_F(log_test, remembered_ids_are_bounded) {
+    settings.remembered_ids = 8;
+    reopen();
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+        ASSERT_TRUE(append("s-1", expected::any(), events_of(i, 1)));
+    }
+    EXPECT_TRUE(append("s-1", expected::any(), events_of(20, 1))->repeated);
+    EXPECT_FALSE(append("s-1", expected::any(), events_of(1, 1))->repeated);
+}
+
+TEST_F(log_test, time_never_goes_back) {
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(1, 1)));
+    const auto first = everything().back().created;
+    clock.set(first - std::chrono::hours(10));
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(2, 1)));
+    EXPECT_EQ(everything().back().created, first);
+    reopen();
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(3, 1)));
+    EXPECT_EQ(everything().back().created, first);
+}
+
+TEST_F(log_test, an_append_larger_than_a_segment_gets_one_of_its_own) {
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(1, 1)));
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(2, 3, 10'000)));
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(5, 1)));
+    EXPECT_EQ(segments(), 3u);
+    reopen();
+    EXPECT_EQ(stream("s-1").size(), 5u);
+    const auto back = open_->read_all({~0ull}, direction::backwards, 10);
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->events.size(), 5u);
+}
+
+TEST_F(log_test, a_second_opener_is_told) {
+    const auto second = log::open(settings, disk, clock, random, nullptr);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, errc::already_exists);
+    EXPECT_EQ(second.error().reason, "in_use");
+}
+
+TEST_F(log_test, a_closed_log_refuses_and_gives_the_folder_back) {
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(1, 1)));
+    open_->close();
+    EXPECT_EQ(append("s-1", expected::any(), events_of(2, 1)).error().code, errc::unavailable);
+    EXPECT_EQ(open_->state(), log_state::closed);
+    auto second = log::open(settings, disk, clock, random, nullptr);
+    EXPECT_TRUE(second);
+}
+
+TEST_F(log_test, listeners_hear_of_durable_events_only) {
+    std::vector<base::position> heard;
+    const auto ticket = open_->add_listener([&](const log_head& head) {
+        heard.push_back(*head.last_event);
+        const auto slice = open_->read_all(*head.last_event, direction::forwards, 1);
+        EXPECT_TRUE(slice && slice->events.size() == 1);
+    });
+    const auto outcome = append("s-1", expected::any(), events_of(1, 2));
+    EXPECT_EQ(heard, std::vector{outcome->position});
+    open_->remove_listener(ticket);
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(3, 2)));
+    EXPECT_EQ(heard.size(), 1u);
+}
+
+TEST_F(log_test, metrics_count_events) {
+    base::metrics metrics;
+    open_.reset();
+    open_ = log::open(settings, disk, clock, random, &metrics).value();
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(1, 5)));
+    open_->close();
+    EXPECT_NE(metrics.text().find("immortal_eventlog_events_total 5"), std::string::npos);
+}
+
+TEST_F(log_test, the_queue_is_bounded) {
+    settings.queue_appends_max = 4;
+    reopen();
+    // The writer is kept in a callback while the queue fills.
+    std::promise<void> go;
+    auto gate = go.get_future().share();
+    std::promise<void> inside;
+    open_->append(to_stream("s-1", expected::any(), events_of(1, 1)), [&inside, gate](const auto&) {
+        inside.set_value();
+        gate.wait();
+    });
+    inside.get_future().wait();
+    std::vector<std::future<base::result<append_outcome>>> waiting;
+    for (std::uint64_t i = 2; i < 6; ++i) {
+        waiting.push_back(start_append(*open_, to_stream("s-1", expected::any(), events_of(i, 1))));
+    }
+    const auto refused = append("s-1", expected::any(), events_of(6, 1));
+    EXPECT_EQ(refused.error().code, errc::exhausted);
+    EXPECT_EQ(refused.error().reason, "queue_full");
+    go.set_value();
+    for (auto& each : waiting) {
+        EXPECT_TRUE(each.get());
+    }
+}
+
+TEST_F(log_test, concurrent_writers_and_readers_agree) {
+    constexpr std::uint64_t writers = 8;
+    constexpr std::uint64_t appends = 150;
+    settings.group_wait_max = std::chrono::microseconds(150);
+    reopen();
+    std::atomic<bool> done{false};
+    std::thread reader([&] {
+        while (!done.load()) {
+            std::uint64_t last = 0;
+            for (const recorded_event& event : everything()) {
+                EXPECT_GT(event.position.value, last);
+                last = event.position.value;
+            }
+            const auto shared = stream("shared-1");
+            const auto head = open_->stream_head("shared-1").value();
+            EXPECT_TRUE(shared.empty() || (head && head->value + 1 >= shared.size()));
+        }
+    });
+    std::vector<std::thread> threads;
+    for (std::uint64_t w = 0; w < writers; ++w) {
+        threads.emplace_back([&, w] {
+            for (std::uint64_t i = 0; i < appends; ++i) {
+                std::vector<stream_write> writes;
+                const std::uint64_t n = (w * appends + i) * 2 + 1;
+                writes.push_back({"own-" + std::to_string(w),
+                                  i == 0 ? expected::no_stream() : expected::at({i - 1}),
+                                  events_of(n, 1)});
+                writes.push_back({"shared-1", expected::any(), events_of(n + 1, 1)});
+                const auto outcome = start_append(*open_, std::move(writes)).get();
+                EXPECT_TRUE(outcome) << outcome.error().message;
+            }
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    done.store(true);
+    reader.join();
+    EXPECT_EQ(stream("shared-1").size(), writers * appends);
+    EXPECT_EQ(everything().size(), writers * appends * 2);
+    reopen();
+    EXPECT_EQ(stream("own-3").size(), appends);
+}
+
+} // namespace
+} // namespace immortal::eventlog
