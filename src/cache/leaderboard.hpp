@@ -3,13 +3,14 @@
 // Order: score descending, then the position at which the score was reached (earlier first), then
 // the player's id (bytes ascending). In SQL: ORDER BY score DESC, position ASC, player_id ASC.
 //
-//   leaderboard:<board>          sorted set: score -> member, 24 bytes: complement of the position
-//                                (8, big-endian) and of the id (16), so that Redis' descending
-//                                order of equal scores is the order above
-//   leaderboard:<board>:players  hash: id (16 bytes) -> '+' or '-' (removed), position (8)
-//   leaderboard:<board>:meta     hash: identity, generation, and p<lane>: everything up to this
+//   leaderboard:<board>          sorted set: score -> member, 24 bytes: 2^53 - 1 - position
+//                                (8, big-endian) and the complement of the id (16), so that Redis'
+//                                descending order of equal scores is the order above
+//   leaderboard:<board>:players  hash: id (16 bytes) -> '+' or '-' (removed), 2^53 - 1 - position
+//   (8) leaderboard:<board>:meta     hash: identity, generation, and p<lane>: everything up to this
 //                                position of that lane is contained
-//   leaderboard:<board>:new[:players|:meta]  the next generation while it is built
+//   leaderboard:<board>:new[:players|:meta]  the next generation while it is built (meta: also
+//                                f<lane>: where its first update began; gap: one was missed)
 //
 // A lane is a projector's partition: lanes advance independently. Whenever an update does not join
 // what the board contains (an outage, older data, nothing there), the board says `behind` until it
@@ -87,9 +88,11 @@ public:
     leaderboard(const leaderboard&) = delete;
     leaderboard& operator=(const leaderboard&) = delete;
 
-    // Applies a batch atomically. behind: the board does not contain everything up to `from` (or is
-    // not there): rebuild it; a rebuild in progress has taken the batch all the same. unavailable,
-    // timeout: the batch may be missing, the next one will find out.
+    // Applies a batch; the position moves with its end. behind: the board does not contain
+    // everything up to `from` (or is not there): rebuild it; a rebuild in progress has taken the
+    // batch all the same. unavailable, timeout: the batch may be missing, the next one will find
+    // out. A projector that starts asks with an empty batch at its checkpoint. Batches of one lane
+    // are given one after the other.
     awaitable<base::status> update(score_batch batch);
 
     // All rows of a consistent SQL snapshot, page by page: an empty page ends it.
