@@ -34,10 +34,12 @@ struct service_settings {
     milliseconds timeout{5'000};     // of one execute()
     milliseconds retry_min{2};       // wait after a conflict or an unknown outcome, doubled ...
     milliseconds retry_max{200};     // ... up to here, with jitter
-    std::size_t conflicts_max = 12;  // decisions of one command
+    std::size_t attempts_max = 10;   // decisions of one command, after conflicts
     std::size_t waiting_max = 4'096; // commands that wait for an aggregate; more: exhausted
-    std::size_t hot_bytes_max = 256 << 20; // about; aggregates kept in memory
+    std::size_t aggregates_max = 100'000;  // kept in memory, of each kind
+    std::size_t hot_bytes_max = 256 << 20; // about, of each kind
     std::size_t keys_remembered = 65'536;  // (account, key) -> request, in this process
+    std::size_t snapshots_max = 64;        // written at the same time; more are left out
     std::uint64_t snapshot_every = 100;    // events of a stream; 0: no snapshots
 };
 
@@ -68,8 +70,9 @@ public:
     // A request that was refused is decided anew when it is repeated.
     awaitable<base::result<outcome>> execute(actor who, std::string key, game_command command);
 
+    struct state; // of this module alone
+
 private:
-    struct state;
     std::shared_ptr<state> state_;
 };
 

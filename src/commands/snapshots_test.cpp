@@ -1,0 +1,100 @@
+#include "commands/command_fixture.hpp"
+
+namespace immortal::commands {
+namespace {
+
+class snapshots_test : public world {
+protected:
+    // Moves to and fro, one event a command.
+    void walk(const base::uuid& player_id, int count) {
+        for (int i = 0; i < count; ++i) {
+            ++walked_;
+            (void)done(
+                "walk" + std::to_string(walked_),
+                move_player{player_id, walked_ % 2 == 1 ? "bamboo_forest" : "newbie_village"});
+        }
+    }
+    std::string snapshot_stream(const base::uuid& player_id) {
+        return game::snapshot_stream_of(game::player::stream_of(player_id));
+    }
+    int walked_ = 0;
+};
+
+TEST_F(snapshots_test, are_written_every_hundred_events_and_equal_the_fold) {
+    const base::uuid player_id = create();
+    walk(player_id, 350);
+    restart(); // waits for the snapshots
+    const auto snapshots = events(snapshot_stream(player_id));
+    ASSERT_EQ(snapshots.size(), 3u);
+    auto all = events(game::player::stream_of(player_id));
+    for (const auto& event : snapshots) {
+        auto home = game::decode_snapshot<game::player::state>(event.data);
+        ASSERT_TRUE(home.has_value()) << home.error().message;
+        game::home<game::player::state> folded;
+        for (const auto& e : all) {
+            if (e.revision <= *home->revision) {
+                ASSERT_TRUE(game::fold(folded, e).has_value());
+            }
+        }
+        EXPECT_EQ(*home, folded);
+    }
+}
+
+TEST_F(snapshots_test, change_nothing_but_the_reads) {
+    const base::uuid player_id = create();
+    walk(player_id, 701);
+    const outcome first = done("walk600", move_player{player_id, "newbie_village"});
+    EXPECT_TRUE(first.repeated);
+    restart();
+    store_.reads = 0;
+    EXPECT_EQ(text(done("walk600", move_player{player_id, "newbie_village"})), text(first));
+    EXPECT_EQ(store_.reads, 3u); // first page, snapshot, tail
+    EXPECT_EQ(refused("there", move_player{player_id, "bamboo_forest"}).reason, "already_there");
+    walk(player_id, 1);
+}
+
+TEST_F(snapshots_test, unfit_ones_are_passed_over) {
+    const base::uuid player_id = create();
+    walk(player_id, 301);
+    restart();
+    const std::string good = events(snapshot_stream(player_id)).back().data;
+    std::string outdated = good;
+    outdated.replace(outdated.find(R"("rulesVersion":1)"), 16, R"("rulesVersion":0)");
+    int n = 0;
+    for (const std::string& data : {outdated, good.substr(1), std::string("{}"), std::string()}) {
+        std::vector<eventstore::stream_write> writes(1);
+        writes[0].stream = snapshot_stream(player_id);
+        writes[0].events.push_back({base::uuid::make_derived("bad", std::to_string(++n)),
+                                    game::snapshot_type, data, "{}", eventlog::content::json});
+        ASSERT_TRUE(engine_.run(memory_->append(std::move(writes))).has_value());
+        restart();
+        EXPECT_EQ(refused("there", move_player{player_id, "bamboo_forest"}).reason,
+                  "already_there");
+        EXPECT_TRUE(done("walk300", move_player{player_id, "newbie_village"}).repeated);
+    }
+}
+
+TEST_F(snapshots_test, can_be_left_out) {
+    settings_.snapshot_every = 0;
+    const base::uuid player_id = create();
+    walk(player_id, 300);
+    restart();
+    EXPECT_TRUE(events(snapshot_stream(player_id)).empty());
+    walk(player_id, 3);
+}
+
+TEST_F(snapshots_test, a_small_memory_is_enough) {
+    settings_.aggregates_max = 1;
+    const base::uuid one = create("one", "one");
+    const base::uuid two = create("two", "two");
+    for (int i = 0; i < 20; ++i) {
+        const char* to = i % 2 == 0 ? "bamboo_forest" : "newbie_village";
+        (void)done("a" + std::to_string(i), move_player{one, to});
+        (void)done("b" + std::to_string(i), move_player{two, to});
+    }
+    EXPECT_EQ(player(one).revision->value, 20u);
+    EXPECT_EQ(player(two).revision->value, 20u);
+}
+
+} // namespace
+} // namespace immortal::commands
