@@ -71,6 +71,7 @@ base::result<http_address> parse_http_url(const std::string& url) {
 struct http_client::state {
     http_address server;
     std::chrono::milliseconds timeout;
+    std::string source;
     std::optional<beast::tcp_stream> stream;
     beast::flat_buffer buffer;
     bool used = false; // the connection has carried an answer, so the server may close it at will
@@ -84,7 +85,14 @@ struct http_client::state {
         buffer.clear();
         used = false;
         stream->expires_after(timeout);
-        co_await stream->async_connect(found, asio::use_awaitable);
+        if (source.empty()) {
+            co_await stream->async_connect(found, asio::use_awaitable);
+        } else {
+            const tcp::endpoint from(asio::ip::make_address(source), 0);
+            stream->socket().open(from.protocol());
+            stream->socket().bind(from);
+            co_await stream->async_connect(found.begin()->endpoint(), asio::use_awaitable);
+        }
         stream->socket().set_option(tcp::no_delay(true));
     }
 
@@ -105,10 +113,11 @@ struct http_client::state {
     }
 };
 
-http_client::http_client(http_address server, std::chrono::milliseconds timeout)
+http_client::http_client(http_address server, std::chrono::milliseconds timeout, std::string source)
     : state_(std::make_unique<state>()) {
     state_->server = std::move(server);
     state_->timeout = timeout;
+    state_->source = std::move(source);
 }
 
 http_client::~http_client() = default;

@@ -40,7 +40,8 @@ struct http_answer {
 // the server has closed an idle connection.
 class http_client {
 public:
-    http_client(http_address server, std::chrono::milliseconds timeout);
+    // `source`: numeric address to connect from; empty: any.
+    http_client(http_address server, std::chrono::milliseconds timeout, std::string source = {});
     ~http_client();
     http_client(http_client&&) noexcept;
     http_client& operator=(http_client&&) noexcept;

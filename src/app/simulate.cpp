@@ -23,6 +23,8 @@ namespace asio = boost::asio;
 
 constexpr std::uint32_t connections_default_max = 32;
 constexpr std::uint32_t players_max = 100'000;
+constexpr std::uint32_t connections_of_source = 4;
+constexpr std::uint32_t sources_max = 250; // 127.0.0.2 to 127.0.0.251
 constexpr auto call_timeout = std::chrono::seconds(30);
 
 awaitable<std::string> metrics_text(http_client& client) {
@@ -42,6 +44,13 @@ void show_progress(const counters& shared, double elapsed, std::uint32_t seconds
                shared.accepted.load(), shared.queries.load(), shared.failed.load(),
                terminal ? "   " : "\n");
     std::fflush(stderr);
+}
+
+// Where the connection comes from: limits are kept for each source address.
+std::string source_of(const http_address& server, std::uint32_t connection) {
+    if (server.host != "127.0.0.1")
+        return {};
+    return fmt::format("127.0.0.{}", 2 + connection / connections_of_source % sources_max);
 }
 
 // Accounts, then characters on all connections at once.
@@ -134,9 +143,11 @@ int refuse(const base::error& problem) {
 } // namespace
 
 int run_simulate(simulate_options options) {
-    const auto server = parse_http_url(options.url);
+    auto server = parse_http_url(options.url);
     if (!server)
         return refuse(server.error());
+    if (server->host == "localhost")
+        server->host = "127.0.0.1";
     if (options.players == 0 || options.players > players_max || options.seconds == 0)
         return refuse(
             {.message = fmt::format("players must be 1 to {}, seconds at least 1", players_max)});
@@ -151,7 +162,7 @@ int run_simulate(simulate_options options) {
     engine.start();
     std::vector<worker> workers;
     for (std::uint32_t i = 0; i < options.connections; ++i)
-        workers.push_back({.client = http_client(*server, call_timeout),
+        workers.push_back({.client = http_client(*server, call_timeout, source_of(*server, i)),
                            .dice = std::mt19937_64(options.seed + i)});
     fmt::print(stderr, "seed {}; making {} characters ...\n", options.seed, options.players);
     http_client observer(*server, call_timeout);

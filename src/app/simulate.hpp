@@ -10,7 +10,9 @@
 //   the
 //             cultivation leaderboard, 5 % the character's rank on it
 // After one command in 50 a query with ?after= the command's position measures the delay of the
-// read model. The server's rate limits stay on; an answer 429 is counted and its Retry-After kept.
+// read model. The server's rate limits stay on: on this machine every four connections come from a
+// loopback address of their own (127.0.0.2, ...), as players do from theirs; an answer 429 is
+// counted and its Retry-After kept.
 #pragma once
 
 #include "base/result.hpp"

@@ -14,7 +14,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::uint32_t characters_of_account = 50;
-constexpr int attempts_max = 20; // of one set-up request that is answered 429 or 503
+constexpr int attempts_max = 20;         // of one set-up request that is answered 429 or 503
+constexpr std::uint32_t patience_s = 30; // a longer Retry-After ends the set-up
 
 base::error unexpected(const http_call& call, const http_answer& answer) {
     return {.code = base::errc::unavailable,
@@ -29,10 +30,9 @@ awaitable<base::result<http_answer>> insist(http_client& client, http_call call,
         answer = co_await client.send(call);
         if (!answer || answer->status == wanted)
             co_return answer;
-        if (answer->status != 429 && answer->status != 503)
+        if ((answer->status != 429 && answer->status != 503) || answer->retry_after_s > patience_s)
             break;
-        if (!co_await runtime::wait_for(
-                std::chrono::seconds(std::clamp(answer->retry_after_s, 1U, 30U))))
+        if (!co_await runtime::wait_for(std::chrono::seconds(std::max(answer->retry_after_s, 1U))))
             break;
     }
     co_return base::fail(unexpected(call, *answer));

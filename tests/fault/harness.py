@@ -23,6 +23,8 @@ import uuid
 # A game hour passes in a tenth of a second, so that cultivation really happens.
 TIME_SCALE = 36_000
 LOCATIONS_TARGET = "/v1/catalog/locations"
+# The limits are not what is tested here: every acknowledged command is sent again as fast as possible.
+ENVIRONMENT = {"IMMORTAL_LIMITS_COMMANDS_PER_SECOND": "0", "IMMORTAL_LIMITS_REQUESTS_PER_SECOND": "0"}
 
 
 class Failure(Exception):
@@ -72,7 +74,7 @@ class Server:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", str(self.data), "--http-port", str(self.port), *self.options],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **ENVIRONMENT})
         while time.monotonic() - began < ready_within:
             if self.process.poll() is not None:
                 raise Failure(f"the server ended with code {self.process.returncode} at start:\n{self.log_tail()}")
