@@ -6,6 +6,50 @@
 # registered with ctest. Every .cpp file of the folder must be listed: a forgotten one stops the configure step.
 # TEST_RESOURCES names services that tests/with_services starts around the program.
 
+# Precompiled headers are for whole builds from nothing, where most of the time goes into the same few headers. A source that
+# uses them is not found in the compiler cache from another checkout, so daily work does without.
+#
+# Four of them: libraries are position-independent code, programs position-independent executables, and a precompiled header
+# serves only one of the two; and Asio's headers need the runtime module at link time.
+option(IMMORTAL_PCH "Parse the common headers once" OFF)
+function(_immortal_make_pch name)
+    cmake_parse_arguments(arg "PROGRAM" "" "HEADERS" ${ARGN})
+    add_library(immortal_pch_${name} OBJECT "${CMAKE_BINARY_DIR}/immortal_pch.cpp")
+    target_precompile_headers(immortal_pch_${name} PRIVATE ${arg_HEADERS})
+    # The flags and definitions must be those of the users.
+    target_link_libraries(immortal_pch_${name} PRIVATE immortal_warnings Threads::Threads
+        Boost::headers Boost::json fmt::fmt spdlog::spdlog)
+    target_compile_options(immortal_pch_${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+    set_target_properties(immortal_pch_${name} PROPERTIES CXX_COMPILER_LAUNCHER "")
+    if(arg_PROGRAM)
+        target_link_libraries(immortal_pch_${name} PRIVATE GTest::gmock)
+        target_compile_options(immortal_pch_${name} PRIVATE -fPIE)
+        set_target_properties(immortal_pch_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    endif()
+endfunction()
+
+if(IMMORTAL_PCH)
+    file(WRITE "${CMAKE_BINARY_DIR}/immortal_pch.cpp" "")
+    set(common "${CMAKE_CURRENT_LIST_DIR}/pch_common.hpp")
+    set(asio "${CMAKE_CURRENT_LIST_DIR}/pch_asio.hpp")
+    _immortal_make_pch(plain HEADERS "${common}")
+    _immortal_make_pch(asio HEADERS "${common}" "${asio}")
+    _immortal_make_pch(plain_test PROGRAM HEADERS "${common}" <gtest/gtest.h>)
+    _immortal_make_pch(asio_test PROGRAM HEADERS "${common}" "${asio}" <gtest/gtest.h>)
+endif()
+
+# _immortal_precompile(<target> "" | "_test" <dependencies>)
+function(_immortal_precompile target suffix)
+    if(NOT IMMORTAL_PCH)
+        return()
+    endif()
+    if("runtime" IN_LIST ARGN OR target MATCHES "runtime")
+        target_precompile_headers(${target} REUSE_FROM immortal_pch_asio${suffix})
+    else()
+        target_precompile_headers(${target} REUSE_FROM immortal_pch_plain${suffix})
+    endif()
+endfunction()
+
 function(_immortal_check_listed folder)
     file(GLOB present RELATIVE "${folder}" CONFIGURE_DEPENDS "${folder}/*.cpp")
     list(REMOVE_ITEM present ${ARGN})
@@ -36,10 +80,12 @@ function(immortal_module name)
     foreach(dependency IN LISTS arg_DEPENDS)
         target_link_libraries(immortal_${name} PUBLIC immortal::${dependency})
     endforeach()
+    _immortal_precompile(immortal_${name} "" ${arg_DEPENDS})
 
     if(arg_TESTS)
         add_executable(${name}_test ${arg_TESTS})
         target_link_libraries(${name}_test PRIVATE immortal::${name} immortal_warnings GTest::gmock GTest::gtest_main)
+        _immortal_precompile(${name}_test "_test" ${arg_DEPENDS} ${arg_TEST_DEPENDS})
         foreach(dependency IN LISTS arg_TEST_DEPENDS)
             target_link_libraries(${name}_test PRIVATE immortal::${dependency})
         endforeach()
