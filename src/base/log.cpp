@@ -73,7 +73,9 @@ void configure_log(log_level level, log_format format) {
                          spdlog::pattern_time_type::utc);
 }
 
-bool log_enabled(log_level level) noexcept { return logger().should_log(spdlog_level(level)); }
+bool log_enabled(log_level level) noexcept {
+    return logger().should_log(spdlog_level(level));
+}
 
 void log(log_level level, std::string_view module, std::string_view message, log_fields fields) {
     const auto target = spdlog_level(level);

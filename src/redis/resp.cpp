@@ -49,7 +49,7 @@ void* make_nil(const redisReadTask* task) {
 }
 
 void free_root(void* root) {
-    delete static_cast<reply*>(root);
+    delete static_cast<reply*>(root); // tidy-allow(banned): hiredis owns it by a void pointer.
 }
 
 redisReplyObjectFunctions functions{make_text, make_array, make_integer, make_nil, free_root};
