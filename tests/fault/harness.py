@@ -67,14 +67,14 @@ class Server:
     def __init__(self, binary, data, options=()):
         self.binary, self.data, self.options = binary, data, list(options)
         self.port, self.process, self.log = free_port(), None, data.parent / "server.log"
-        self.slowest_start = 0.0
+        self.slowest_start, self.environment = 0.0, ENVIRONMENT
 
     def start(self, ready_within=60.0):
         began = time.monotonic()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", str(self.data), "--http-port", str(self.port), *self.options],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **ENVIRONMENT})
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **self.environment})
         while time.monotonic() - began < ready_within:
             if self.process.poll() is not None:
                 raise Failure(f"the server ended with code {self.process.returncode} at start:\n{self.log_tail()}")
