@@ -186,6 +186,8 @@ void log_writer::process(std::vector<pending_append>& group) {
         decide_one(item, answers);
     }
     commit(answers);
+    IMMORTAL_ASSERT(staged_.empty() || state() == log_state::failed);
+    staged_.clear();
 }
 
 void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) {
@@ -218,16 +220,19 @@ void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) 
     if (!room) {
         return say(fail(refusal()));
     }
-    say(stage(item.writes), true);
+    say(stage(item.writes, streams), true);
 }
 
-base::result<append_outcome> log_writer::stage(const std::vector<stream_write>& writes) {
+append_outcome log_writer::stage(const std::vector<stream_write>& writes,
+                                 std::vector<facts>& streams) {
     append_outcome outcome;
     std::vector<base::revision> first;
-    for (const stream_write& write : writes) {
-        const auto last = facts(*this, write.stream).last();
+    first.reserve(writes.size());
+    outcome.last_revisions.reserve(writes.size());
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        const auto last = streams[i].last();
         first.push_back({last ? last->value + 1 : 0});
-        const std::uint64_t next = first.back().value + write.events.size();
+        const std::uint64_t next = first.back().value + writes[i].events.size();
         outcome.last_revisions.push_back(next == 0 ? std::nullopt
                                                    : std::optional(base::revision{next - 1}));
     }
@@ -240,7 +245,7 @@ base::result<append_outcome> log_writer::stage(const std::vector<stream_write>& 
             const base::revision revision{first[i].value + n};
             parts_.index.add({write.stream, event.type, revision, at});
             parts_.ids.add(write.stream, event.id, {revision, at});
-            staged_.push_back({write.stream, event.type, event.id, revision, at});
+            staged_.push_back({&write, &event, revision, at});
             at.value += sizeof(format::record_header) + write.stream.size() + event.type.size() +
                         event.metadata.size() + event.data.size();
         }
@@ -324,8 +329,9 @@ void log_writer::deliver(std::vector<answer>& answers) {
 
 void log_writer::take_back_index() {
     for (auto event = staged_.rbegin(); event != staged_.rend(); ++event) {
-        parts_.index.take_back({event->stream, event->type, event->revision, event->position});
-        parts_.ids.forget(event->stream, event->id);
+        parts_.index.take_back(
+            {event->write->stream, event->event->type, event->revision, event->position});
+        parts_.ids.forget(event->write->stream, event->event->id);
     }
     staged_.clear();
 }

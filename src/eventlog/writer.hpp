@@ -48,10 +48,9 @@ private:
         base::result<append_outcome> outcome;
         bool staged = false;
     };
-    struct staged_event { // to take the index entry back
-        std::string stream;
-        std::string type;
-        base::uuid id;
+    struct staged_event { // to take the index entry back; the group keeps the append alive
+        const stream_write* write = nullptr;
+        const new_event* event = nullptr;
         base::revision revision;
         base::position position;
     };
@@ -59,7 +58,7 @@ private:
     void run();
     void process(std::vector<pending_append>& group);
     void decide_one(pending_append& item, std::vector<answer>& answers);
-    base::result<append_outcome> stage(const std::vector<stream_write>& writes);
+    append_outcome stage(const std::vector<stream_write>& writes, std::vector<facts>& streams);
     // Makes room for the frame by committing and rolling. False: not writable now.
     bool make_room(std::uint64_t frame_bytes, std::vector<answer>& answers);
     void commit(std::vector<answer>& answers);

@@ -1,0 +1,295 @@
+// Benchmarks of the event log beside the limits of the machine, measured in the same run.
+//
+// usage: eventlog_bench [--folder DIR] [--events MILLIONS] [--long]
+//
+// Prints one JSON line per figure: {"name", "value", "unit", "limit", "target"}. Everything is
+// durable: fdatasync of the data and of the head anchor before each acknowledgement, hash chain
+// included. The index holds streams, categories and types.
+#include "base/clock.hpp"
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "eventlog/log.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <filesystem>
+#include <future>
+#include <iostream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace immortal; // NOLINT: a program of one file
+using namespace immortal::eventlog;
+using steady = std::chrono::steady_clock;
+
+constexpr std::size_t batch = 1024;
+constexpr std::size_t event_bytes = 400;
+constexpr std::uint64_t streams = 100'000;
+
+base::posix_file_system files;
+base::system_clock clock_;
+base::system_random random_;
+
+double seconds_since(steady::time_point began) {
+    return std::chrono::duration<double>(steady::now() - began).count();
+}
+
+void print(const std::string& name, double value, const std::string& unit, double limit,
+           const std::string& target) {
+    std::cout << fmt::format(
+                     R"({{"name":"{}","value":{:.4g},"unit":"{}","limit":{:.4g},"target":"{}"}})",
+                     name, value, unit, limit, target)
+              << std::endl;
+}
+
+new_event make_event(std::uint64_t number) {
+    new_event event;
+    std::memcpy(event.id.bytes.data(), &number, 8);
+    event.id.bytes[15] = 1;
+    event.type = number % 3 == 0 ? "CultivationProgressed" : "ExperienceGained";
+    event.metadata = R"({"actor":"player","schemaVersion":1})";
+    event.data.assign(event_bytes - event.metadata.size() - event.type.size(), 'x');
+    return event;
+}
+
+std::unique_ptr<eventlog::log> open_log(const std::string& folder) {
+    auto opened = eventlog::log::open({.folder = folder}, files, clock_, random_, nullptr);
+    if (!opened) {
+        std::cerr << opened.error().message << "\n";
+        std::exit(1);
+    }
+    return std::move(*opened);
+}
+
+// Raw limits: one write and one fdatasync per batch, nothing else.
+double raw_batches_per_second(const std::string& folder, std::size_t bytes, int count) {
+    const std::string path = folder + "/raw";
+    std::filesystem::remove(path);
+    auto file = files.open(path, base::open_mode::create_new).value();
+    const std::vector<std::byte> block(bytes, std::byte{7});
+    const auto began = steady::now();
+    for (int i = 0; i < count; ++i) {
+        if (!file->write_at(static_cast<std::uint64_t>(i) * bytes, block) || !file->sync()) {
+            std::exit(1);
+        }
+    }
+    const double rate = count / seconds_since(began);
+    std::filesystem::remove(path);
+    return rate;
+}
+
+// Keeps `depth` batches under way until `count` were acknowledged.
+double append_batches(eventlog::log& log, std::uint64_t count, std::size_t depth,
+                      std::uint64_t& number) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::size_t under_way = 0;
+    const auto began = steady::now();
+    for (std::uint64_t i = 0; i < count; ++i) {
+        // A batch is one atomic append: four events to each of 256 streams.
+        std::vector<stream_write> writes(256);
+        for (auto& write : writes) {
+            write.stream = fmt::format("player-{:08}", (number / 4 * 7919) % streams);
+            for (std::size_t n = 0; n < batch / writes.size(); ++n) {
+                write.events.push_back(make_event(++number));
+            }
+        }
+        std::ranges::sort(writes, {}, &stream_write::stream);
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return under_way < depth; });
+        ++under_way;
+        lock.unlock();
+        log.append(std::move(writes), [&](const base::result<append_outcome>& outcome) {
+            if (!outcome) {
+                std::cerr << outcome.error().message << "\n";
+                std::exit(1);
+            }
+            const std::lock_guard done(mutex);
+            --under_way;
+            changed.notify_one();
+        });
+    }
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return under_way == 0; });
+    return static_cast<double>(count * batch) / seconds_since(began);
+}
+
+// 64 writers, each with one append under way: its answer starts the next one.
+struct single_writers {
+    eventlog::log& log;
+    std::uint64_t first;
+    steady::time_point until;
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<double> latencies; // milliseconds; the callbacks run on one thread
+    std::size_t running = 0;
+
+    void start(std::uint64_t writer) {
+        std::vector<stream_write> writes(1);
+        writes[0].stream = fmt::format("single-{}", writer);
+        writes[0].events.push_back(make_event(++first));
+        const auto began = steady::now();
+        log.append(std::move(writes), [this, writer, began](const base::result<append_outcome>& r) {
+            if (!r) {
+                std::exit(1);
+            }
+            latencies.push_back(seconds_since(began) * 1e3);
+            if (steady::now() < until) {
+                start(writer);
+                return;
+            }
+            const std::lock_guard lock(mutex);
+            --running;
+            changed.notify_one();
+        });
+    }
+};
+
+void bench_single(eventlog::log& log, const std::string& folder, std::uint64_t& number) {
+    constexpr std::size_t writers = 64;
+    const double limit =
+        raw_batches_per_second(folder, writers * (event_bytes + 144), 1500) * writers;
+    single_writers run{log, number, steady::now() + std::chrono::seconds(3), {}, {}, {}, 0};
+    run.running = writers;
+    const auto began = steady::now();
+    {
+        // Callbacks start the following appends on the writer's thread; the first ones come from
+        // here.
+        std::vector<std::uint64_t> all(writers);
+        for (std::uint64_t w = 0; w < writers; ++w) {
+            run.start(w);
+        }
+    }
+    std::unique_lock lock(run.mutex);
+    run.changed.wait(lock, [&] { return run.running == 0; });
+    const double took = seconds_since(began);
+    number = run.first;
+    std::ranges::sort(run.latencies);
+    const auto at = [&](double share) {
+        return run.latencies[static_cast<std::size_t>(
+            static_cast<double>(run.latencies.size() - 1) * share)];
+    };
+    print("single-event appends, 64 writers", static_cast<double>(run.latencies.size()) / took,
+          "events/s", limit, ">= 80000");
+    print("single-event append p50", at(0.5), "ms", writers / limit * 1e3, "");
+    print("single-event append p99", at(0.99), "ms", writers / limit * 1e3, "< 5");
+}
+
+// The same from 64 threads that wait, as blocking callers do.
+void bench_single_threads(eventlog::log& log, std::uint64_t& number) {
+    constexpr std::size_t writers = 64;
+    std::atomic<std::uint64_t> next{number};
+    std::atomic<std::uint64_t> done{0};
+    const auto began = steady::now();
+    const auto until = began + std::chrono::seconds(3);
+    std::vector<std::thread> threads;
+    for (std::size_t w = 0; w < writers; ++w) {
+        threads.emplace_back([&, w] {
+            while (steady::now() < until) {
+                std::vector<stream_write> writes(1);
+                writes[0].stream = fmt::format("thread-{}", w);
+                writes[0].events.push_back(make_event(next.fetch_add(1) + 1));
+                std::promise<void> promise;
+                auto answered = promise.get_future();
+                log.append(std::move(writes), [&](const auto&) { promise.set_value(); });
+                answered.wait();
+                done.fetch_add(1);
+            }
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    number = next.load();
+    print("single-event appends, 64 blocking threads",
+          static_cast<double>(done.load()) / seconds_since(began), "events/s", 0, "");
+}
+
+void bench_reads(eventlog::log& log, std::uint64_t events) {
+    std::uint64_t read = 0;
+    auto began = steady::now();
+    base::position from;
+    for (bool end = false; !end && read < 4'000'000;) {
+        auto slice = log.read_all(from, direction::forwards, 4096);
+        read += slice->events.size();
+        from = slice->next;
+        end = slice->end;
+    }
+    print("read all, sequential", static_cast<double>(read) / seconds_since(began), "events/s", 0,
+          ">= 1000000");
+
+    // Streams of 100 events over the whole log.
+    constexpr int rounds = 2000;
+    std::vector<double> took;
+    std::uint64_t seed = 99;
+    std::size_t found = 0;
+    for (int i = 0; i < rounds; ++i) {
+        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+        const std::string stream =
+            fmt::format("player-{:08}", (seed >> 33u) % streams);
+        began = steady::now();
+        auto slice = log.read_stream(stream, {0}, direction::forwards, 100);
+        took.push_back(seconds_since(began) * 1e6);
+        found += slice->events.size();
+    }
+    std::ranges::sort(took);
+    print(fmt::format("read a stream's first 100 events, {} M events, median of {:.0f} events",
+                      events / 1'000'000, static_cast<double>(found) / rounds),
+          took[took.size() / 2], "us", 0, "<= 150");
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    base::configure_log(base::log_level::error, base::log_format::text);
+    std::string folder = std::filesystem::temp_directory_path().string();
+    std::uint64_t millions = 10;
+    for (int i = 1; i + 1 < argc; ++i) {
+        const std::string_view name = argv[i];
+        folder = name == "--folder" ? argv[i + 1] : folder;
+        millions = name == "--events" ? std::stoull(argv[i + 1]) : millions;
+    }
+    folder += "/immortal-bench-XXXXXX";
+    folder = mkdtemp(folder.data());
+    std::filesystem::create_directory(folder + "/limits");
+
+    auto log = open_log(folder + "/log");
+    std::uint64_t number = 0;
+    const double raw =
+        raw_batches_per_second(folder + "/limits", batch * (event_bytes + 16), 1000) * batch;
+    const std::uint64_t first = std::min<std::uint64_t>(millions * 1'000'000, 1'000'000) / batch;
+    print("batch append (1024), one under way", append_batches(*log, first / 2, 1, number),
+          "events/s", raw, ">= 600000");
+    print("batch append (1024), four under way", append_batches(*log, first - first / 2, 4, number),
+          "events/s", raw, ">= 600000");
+    log.reset();
+    auto began = steady::now();
+    log = open_log(folder + "/log");
+    print("open with 1 M events", seconds_since(began), "s", 0, "");
+    if (millions > 1) {
+        const std::uint64_t rest = (millions - 1) * 1'000'000 / batch;
+        print(fmt::format("batch append (1024), four under way, up to {} M events", millions),
+              append_batches(*log, rest, 4, number), "events/s", raw, ">= 600000");
+    }
+    const std::uint64_t total = number;
+    bench_reads(*log, total);
+    bench_single(*log, folder + "/limits", number);
+    bench_single_threads(*log, number);
+    log.reset();
+    began = steady::now();
+    log = open_log(folder + "/log");
+    print(fmt::format("open with {} M events", number / 1'000'000), seconds_since(began), "s", 0,
+          "< 1 (with the index on disk)");
+    log.reset();
+    std::filesystem::remove_all(folder);
+    return 0;
+}

@@ -1,0 +1,101 @@
+#include "eventlog/memory_index.hpp"
+#include "eventlog/position_list.hpp"
+#include "eventlog/recent_ids.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace immortal::eventlog {
+namespace {
+
+using positions = std::vector<base::position>;
+
+class index_test : public testing::Test {
+protected:
+    void add(std::string_view stream, std::string_view type, std::uint64_t revision,
+             std::uint64_t position) {
+        index_->add({stream, type, {revision}, {position}});
+    }
+    positions of_stream(std::string_view stream, std::uint64_t from, direction way,
+                        std::size_t count, std::uint64_t end = 1000) {
+        return index_->stream_positions(stream, {from}, way, count, {end}).value();
+    }
+    std::unique_ptr<log_index> index_ = make_memory_index();
+};
+
+TEST_F(index_test, finds_streams_categories_and_types_before_the_end) {
+    add("a-1", "X", 0, 10);
+    add("a-2", "Y", 0, 20);
+    add("a-1", "Y", 1, 30);
+    add("lonely", "X", 0, 40);
+    EXPECT_EQ(index_->last_revision("a-1", {31}).value(), base::revision{1});
+    EXPECT_EQ(index_->last_revision("a-1", {30}).value(), base::revision{0});
+    EXPECT_FALSE(index_->last_revision("a-1", {10}).value());
+    EXPECT_FALSE(index_->last_revision("none", {99}).value());
+    EXPECT_EQ(of_stream("a-1", 0, direction::forwards, 9), (positions{{10}, {30}}));
+    EXPECT_EQ(of_stream("a-1", 7, direction::backwards, 9), (positions{{30}, {10}}));
+    EXPECT_EQ(of_stream("a-1", 7, direction::backwards, 9, 30), (positions{{10}}));
+    EXPECT_EQ(of_stream("a-1", 1, direction::forwards, 9, 30), positions{});
+    EXPECT_EQ(index_->view_size(index_view::category, "a", {99}).value(), 3u);
+    EXPECT_EQ(
+        index_->view_positions(index_view::category, "a", 1, direction::forwards, 9, {99}).value(),
+        (positions{{20}, {30}}));
+    EXPECT_EQ(index_->view_size(index_view::category, "lonely", {99}).value(), 0u);
+    EXPECT_EQ(
+        index_->view_positions(index_view::type, "X", 9, direction::backwards, 9, {99}).value(),
+        (positions{{40}, {10}}));
+}
+
+TEST_F(index_test, takes_back_the_newest) {
+    add("a-1", "X", 0, 10);
+    add("a-1", "X", 1, 20);
+    index_->take_back({"a-1", "X", {1}, {20}});
+    EXPECT_EQ(index_->last_revision("a-1", {99}).value(), base::revision{0});
+    EXPECT_EQ(index_->view_size(index_view::type, "X", {99}).value(), 1u);
+    add("a-1", "Z", 1, 30);
+    EXPECT_EQ(index_->view_size(index_view::category, "a", {99}).value(), 2u);
+}
+
+TEST(position_list_test, grows_and_shrinks_over_chunks) {
+    position_list list;
+    for (std::uint64_t i = 0; i < 20'000; ++i) {
+        list.push_back({i * 3 + 1});
+    }
+    for (std::uint64_t i = 0; i < 20'000; i += 97) {
+        EXPECT_EQ(list[i].value, i * 3 + 1);
+        EXPECT_EQ(list.count_before({i * 3 + 1}), i);
+        EXPECT_EQ(list.count_before({i * 3 + 2}), i + 1);
+    }
+    EXPECT_EQ(list.count_before({~0ull}), 20'000u);
+    EXPECT_EQ(list.count_before({0}), 0u);
+    while (list.size() > 4000) {
+        list.pop_back();
+    }
+    list.push_back({100'000});
+    EXPECT_EQ(list.back().value, 100'000u);
+    EXPECT_EQ(list[3999].value, 3999u * 3 + 1);
+}
+
+TEST(recent_ids_test, remembers_per_stream_up_to_its_capacity) {
+    recent_ids ids(100, 42);
+    base::uuid id;
+    for (std::uint8_t i = 0; i < 250; ++i) {
+        id.bytes[5] = i;
+        ids.add("s", id, {{i}, {i}});
+    }
+    EXPECT_EQ(ids.find("s", id)->revision.value, 249u);
+    EXPECT_FALSE(ids.find("t", id));
+    id.bytes[5] = 205; // at least half of the capacity
+    EXPECT_TRUE(ids.find("s", id));
+    id.bytes[5] = 100;
+    EXPECT_FALSE(ids.find("s", id));
+    id.bytes[5] = 249;
+    ids.add("s", id, {{300}, {300}});
+    EXPECT_EQ(ids.find("s", id)->revision.value, 300u);
+    ids.forget("s", id);
+    EXPECT_FALSE(ids.find("s", id));
+}
+
+} // namespace
+} // namespace immortal::eventlog
