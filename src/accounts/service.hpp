@@ -103,6 +103,8 @@ struct parts {
     base::metrics& metrics;
 };
 
+struct service_state;
+
 // Thread-safe; callers resume on their own executor. `source` is the address a request came from.
 // Every call answers unavailable when PostgreSQL is away (authenticate() within a second).
 //
@@ -140,8 +142,8 @@ public:
     // most.
     awaitable<base::status> log_out(principal who);
 
-    // Ends all other sessions. Errors: unauthenticated (`field`: currentPassword), invalid_argument
-    // (`field`: newPassword), rate_limited, mismatch.
+    // Ends all other sessions. Errors: forbidden (`reason`: wrong_password, `field`:
+    // currentPassword), invalid_argument (`field`: newPassword), rate_limited, mismatch.
     awaitable<base::status> change_password(principal who, std::string current_password,
                                             std::string new_password, std::string source,
                                             std::string idempotency_key = {});
@@ -157,8 +159,7 @@ public:
     awaitable<base::status> set_role(std::string username, role rank);
 
 private:
-    struct state;
-    std::shared_ptr<state> state_;
+    std::shared_ptr<service_state> state_;
 };
 
 } // namespace immortal::accounts

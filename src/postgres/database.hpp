@@ -232,8 +232,8 @@ public:
 
 // A numbered SQL file built into the program (sql/0001_name.sql).
 struct migration {
-    std::uint32_t number;
-    std::string_view name;
+    std::uint32_t number;  // ascending from 1, gaps allowed
+    std::string_view name; // of the file, as messages show it: "0001_name.sql"
     std::string_view text;
 };
 // Brings the schema up to date under an advisory lock, each migration in one transaction with its

@@ -21,10 +21,6 @@ struct applied {
     std::string digest;
 };
 
-std::string file_name(std::uint32_t number, std::string_view name) {
-    return fmt::format("{:04}_{}.sql", number, name);
-}
-
 std::string digest_of(const migration& m) {
     return base::hex(base::sha256(m.text));
 }
@@ -39,8 +35,7 @@ base::status check_numbers(std::span<const migration> migrations) {
         if (migrations[i].number == 0 ||
             (i > 0 && migrations[i].number <= migrations[i - 1].number)) {
             return fail(errc::invalid_argument,
-                        fmt::format("migration {} is out of order",
-                                    file_name(migrations[i].number, migrations[i].name)));
+                        fmt::format("migration {} is out of order", migrations[i].name));
         }
     }
     return {};
@@ -55,13 +50,13 @@ base::status compare(const std::map<std::uint32_t, applied>& done,
             return fail(errc::mismatch,
                         fmt::format("the database was migrated by {}, which this program does not "
                                     "know; start the version that wrote it, or a newer one",
-                                    file_name(number, row.name)));
+                                    row.name));
         }
         if (row.name != here->name || row.digest != digest_of(*here)) {
             return fail(errc::mismatch,
                         fmt::format("migration {} has changed since it was applied; restore its "
                                     "text and put the change into a new migration",
-                                    file_name(number, here->name)));
+                                    here->name));
         }
     }
     for (const auto& m : migrations) {
@@ -69,7 +64,7 @@ base::status compare(const std::map<std::uint32_t, applied>& done,
             return fail(errc::mismatch,
                         fmt::format("migration {} is missing in the database although later ones "
                                     "were applied",
-                                    file_name(m.number, m.name)));
+                                    m.name));
         }
     }
     return {};
@@ -116,8 +111,8 @@ awaitable<base::status> apply(transaction& block, const migration& m) {
         co_return fail(done.error());
     }
     if (!done) { // the driver has logged the server's text
-        co_return fail(errc::internal, fmt::format("migration {} failed; the log says why",
-                                                   file_name(m.number, m.name)));
+        co_return fail(errc::internal,
+                       fmt::format("migration {} failed; the log says why", m.name));
     }
     co_return base::status{};
 }
@@ -146,7 +141,7 @@ awaitable<base::result<bool>> step(database& target, std::span<const migration> 
     if (auto committed = co_await (*block)->commit(); !committed) {
         co_return fail(committed.error());
     }
-    base::log_info("postgres", "migrated", {{"file", file_name(next->number, next->name)}});
+    base::log_info("postgres", "migrated", {{"file", next->name}});
     co_return true;
 }
 

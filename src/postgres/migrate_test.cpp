@@ -13,10 +13,10 @@ protected:
         return engine_.run(migrate(*db_, list));
     }
 
-    const migration one_{1, "first",
+    const migration one_{1, "0001_first.sql",
                          "CREATE TABLE a (n int); INSERT INTO a VALUES (1);"
                          "CREATE VIEW v AS SELECT n FROM a"};
-    const migration two_{2, "second",
+    const migration two_{2, "0002_second.sql",
                          "ALTER TABLE a ADD m int DEFAULT 5; -- 修\n"
                          "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 7'"};
 };
@@ -49,13 +49,15 @@ TEST_F(migrate_test, refuses_a_missing_file_by_name) {
 }
 
 TEST_F(migrate_test, refuses_a_file_slipped_in_before_an_applied_one) {
-    ASSERT_TRUE(apply({two_.number == 2 ? migration{2, "alone", "CREATE TABLE b ()"} : two_}));
-    EXPECT_EQ(apply({one_, {2, "alone", "CREATE TABLE b ()"}}).error().code, errc::mismatch);
+    ASSERT_TRUE(
+        apply({two_.number == 2 ? migration{2, "0002_alone.sql", "CREATE TABLE b ()"} : two_}));
+    EXPECT_EQ(apply({one_, {2, "0002_alone.sql", "CREATE TABLE b ()"}}).error().code,
+              errc::mismatch);
     EXPECT_EQ(apply({two_, one_}).error().code, errc::invalid_argument);
 }
 
 TEST_F(migrate_test, a_failing_file_leaves_nothing) {
-    const auto got = apply({one_, {2, "broken", "CREATE TABLE b (); SELECT 1/0"}});
+    const auto got = apply({one_, {2, "0002_broken.sql", "CREATE TABLE b (); SELECT 1/0"}});
     ASSERT_FALSE(got);
     EXPECT_NE(got.error().message.find("0002_broken.sql"), std::string::npos);
     EXPECT_EQ(number({"SELECT count(*) FROM schema_migrations"}), 1);
