@@ -23,8 +23,12 @@ struct request {
 
 request make_request(std::string username, std::string email, std::string password,
                      std::string source, std::string key) {
-    request out{std::move(username), std::move(email), std::move(password), std::move(source),
-                std::move(key)};
+    request out;
+    out.username = std::move(username);
+    out.email = std::move(email);
+    out.password = std::move(password);
+    out.source = std::move(source);
+    out.key = std::move(key);
     out.scope = "register:" + lower(out.username);
     out.hash = base::hex(base::blake2b("register\n" + out.username + "\n" + out.email));
     return out;

@@ -118,7 +118,8 @@ public:
     service(const service&) = delete;
     service& operator=(const service&) = delete;
 
-    // Listens for revocations of other processes, and removes what has expired, once an hour.
+    // Listens for revocations of other processes, and removes what has expired, once an hour. After
+    // start(), stop() comes before the destructor; no call may be under way then.
     void start();
     awaitable<void> stop();
 
