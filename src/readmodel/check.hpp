@@ -6,7 +6,6 @@
 #include "base/result.hpp"
 #include "eventstore/event_store.hpp"
 #include "postgres/database.hpp"
-#include "readmodel/caches.hpp"
 #include "readmodel/rows.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -17,6 +16,9 @@
 #include <string>
 #include <vector>
 
+namespace immortal::cache {
+class service;
+}
 namespace immortal::game {
 class catalog;
 }
@@ -58,7 +60,7 @@ struct check_parts {
     postgres::database& database;
     eventstore::event_store& store;
     const game::catalog& catalog;
-    caches shared; // entries may be null: not compared
+    cache::service* shared; // may be null: not compared
 };
 
 // `report` is called after each page. Errors: unavailable, corrupt.

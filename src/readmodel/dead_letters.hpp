@@ -7,6 +7,7 @@
 #include "base/result.hpp"
 #include "base/uuid.hpp"
 #include "postgres/database.hpp"
+#include "readmodel/parking.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/describe.hpp>
@@ -39,5 +40,12 @@ awaitable<base::result<std::vector<dead_letter>>> list_dead_letters(postgres::da
 // without it, for ever (a rebuild skips it too). Errors: not_found, unavailable.
 awaitable<base::status> retry_dead_letter(postgres::database& database, base::uuid owner);
 awaitable<base::status> skip_dead_letter(postgres::database& database, base::uuid owner);
+
+// What a projector must know of them; of these partitions.
+awaitable<base::result<parking>> load_parking(postgres::database& database,
+                                              std::vector<std::int64_t> partitions);
+// Owners whose replay was asked for; at most 16.
+awaitable<base::result<std::vector<base::uuid>>>
+load_replay_requests(postgres::database& database, std::vector<std::int64_t> partitions);
 
 } // namespace immortal::readmodel

@@ -20,7 +20,10 @@ std::vector<postgres::migration> parse_names() {
             std::from_chars(file.name.data(), file.name.data() + file.name.size(), number);
         IMMORTAL_ASSERT(parsed.ec == std::errc{} && number > 0); // NNNN_name.sql
         IMMORTAL_ASSERT(out.empty() || out.back().number < number);
-        out.push_back({number, file.name, file.text});
+        const auto begin = file.name.find('_') + 1;
+        const auto end = file.name.rfind(".sql");
+        IMMORTAL_ASSERT(begin > 0 && end != std::string_view::npos && begin < end);
+        out.push_back({number, file.name.substr(begin, end - begin), file.text});
     }
     return out;
 }

@@ -11,7 +11,6 @@
 #include "base/result.hpp"
 #include "eventstore/event_store.hpp"
 #include "postgres/database.hpp"
-#include "readmodel/caches.hpp"
 #include "readmodel/progress.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -24,6 +23,9 @@
 #include <optional>
 #include <string>
 
+namespace immortal::cache {
+class service;
+}
 namespace immortal::game {
 class catalog;
 }
@@ -58,7 +60,7 @@ public:
         eventstore::event_store& store;
         const game::catalog& catalog;
         progress& applied;
-        caches shared; // each may be null
+        cache::service* shared; // may be null
         base::clock& clock;
         base::metrics& metrics;
     };

@@ -1,7 +1,6 @@
 #include "readmodel/views.hpp"
 
-#include "cache/cache.hpp"
-#include "cache/leaderboard.hpp"
+#include "cache/service.hpp"
 
 #include <atomic>
 #include <mutex>
@@ -10,14 +9,14 @@
 namespace immortal::readmodel {
 
 struct views::state {
-    state(queries& q, progress& p, eventstore::event_store& s, caches c, const base::clock& k,
-          view_settings v)
+    state(queries& q, progress& p, eventstore::event_store& s, cache::service* c,
+          const base::clock& k, view_settings v)
         : sql(q), applied(p), store(s), shared(c), clock(k), settings(v) {}
 
     queries& sql;
     progress& applied;
     eventstore::event_store& store;
-    caches shared;
+    cache::service* shared;
     const base::clock& clock;
     view_settings settings;
 
@@ -81,6 +80,10 @@ base::result<view> finish(base::result<answer<T>> from, after at_least) {
 
 using state = views::state;
 
+cache::leaderboard* board_of(state& s, board which) {
+    return s.shared == nullptr ? nullptr : s.shared->board(name_of(which));
+}
+
 awaitable<base::result<view>> load_player(state& s, base::uuid id, after at_least) {
     if (at_least) {
         if (auto in_time = co_await s.applied.wait_owner(id, *at_least, s.settings.after_deadline);
@@ -128,7 +131,7 @@ awaitable<base::result<view>> load_cultivation(state& s, base::uuid session, aft
 // The order from the sorted set, the names from SQL. Empty: the sorted set cannot answer now.
 awaitable<std::optional<view>> page_from_board(state& s, board which, std::int64_t limit,
                                                std::int64_t offset, after at_least) {
-    cache::leaderboard* ranks = s.shared.of(which);
+    cache::leaderboard* ranks = board_of(s, which);
     if (ranks == nullptr) {
         co_return std::nullopt;
     }
@@ -178,10 +181,10 @@ using load_function = awaitable<base::result<view>> (*)(state&, base::uuid, afte
 
 awaitable<base::result<view>> through_cache(state& s, cache::key where, load_function load,
                                             base::uuid id, after at_least) {
-    if (s.shared.entries == nullptr) {
+    if (s.shared == nullptr) {
         co_return co_await load(s, id, at_least);
     }
-    co_return co_await s.shared.entries->get_or_load(
+    co_return co_await s.shared->values().get_or_load(
         std::move(where), at_least,
         [&s, load, id](std::optional<base::position> needed) { return load(s, id, needed); });
 }
@@ -203,7 +206,7 @@ base::status check_after(const state& s, after at_least) {
 
 } // namespace
 
-views::views(queries& sql, progress& applied, eventstore::event_store& store, caches uses,
+views::views(queries& sql, progress& applied, eventstore::event_store& store, cache::service* uses,
              const base::clock& clock, view_settings settings)
     : state_(std::make_unique<state>(sql, applied, store, uses, clock, settings)) {}
 
@@ -256,12 +259,12 @@ awaitable<base::result<view>> views::leaderboard(board which, std::int64_t limit
         co_return base::fail(std::move(ok.error()));
     }
     state& s = *state_;
-    if (s.shared.entries == nullptr || limit < 1 || limit > page_size_max || offset < 0) {
+    if (s.shared == nullptr || limit < 1 || limit > page_size_max || offset < 0) {
         co_return co_await load_page(s, which, limit, offset, at_least);
     }
     const auto floor = s.page_floor();
     const after needed = std::max(at_least, floor); // an empty optional is the smallest
-    co_return co_await s.shared.entries->get_or_load(
+    co_return co_await s.shared->values().get_or_load(
         cache::keys::leaderboard_page(name_of(which), static_cast<std::uint64_t>(offset),
                                       static_cast<std::uint64_t>(limit)),
         needed, [&s, which, limit, offset](std::optional<base::position> at) {
@@ -277,7 +280,7 @@ awaitable<base::result<view>> views::rank(board which, base::uuid player, after 
     if (auto in_time = co_await wait_all(s, at_least); !in_time) {
         co_return base::fail(std::move(in_time.error()));
     }
-    if (cache::leaderboard* ranks = s.shared.of(which); ranks != nullptr) {
+    if (cache::leaderboard* ranks = board_of(s, which); ranks != nullptr) {
         const auto found = co_await ranks->rank(player, at_least);
         if (found && !found->row) {
             co_return view{{}, found->as_of, true, {}};

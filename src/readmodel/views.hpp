@@ -11,7 +11,6 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "cache/entry.hpp"
-#include "readmodel/caches.hpp"
 #include "readmodel/progress.hpp"
 #include "readmodel/queries.hpp"
 #include "readmodel/rows.hpp"
@@ -20,6 +19,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+
+namespace immortal::cache {
+class service;
+}
 
 namespace immortal::readmodel {
 
@@ -36,8 +39,8 @@ class views {
 public:
     using after = std::optional<base::position>;
 
-    // All outlive it. Without `uses.entries` every query goes to SQL.
-    views(queries& sql, progress& applied, eventstore::event_store& store, caches uses,
+    // All outlive it. `shared` may be null: then every query goes to SQL.
+    views(queries& sql, progress& applied, eventstore::event_store& store, cache::service* shared,
           const base::clock& clock, view_settings settings = {});
     ~views();
     views(const views&) = delete;
@@ -55,8 +58,9 @@ public:
                                               after at_least = {});
     awaitable<base::result<view>> rank(board which, base::uuid player, after at_least = {});
 
+    struct state; // of the implementation
+
 private:
-    struct state;
     std::unique_ptr<state> state_;
 };
 

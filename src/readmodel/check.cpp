@@ -1,0 +1,501 @@
+#include "readmodel/check.hpp"
+
+#include "cache/service.hpp"
+#include "game/catalog.hpp"
+#include "readmodel/dead_letters.hpp"
+#include "readmodel/fold.hpp"
+#include "readmodel/leases.hpp"
+#include "readmodel/parking.hpp"
+#include "readmodel/sql_rows.hpp"
+#include "runtime/deadline.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+namespace immortal::readmodel {
+
+namespace {
+
+using base::json::object;
+using eventlog::direction;
+
+constexpr std::size_t scan_events = 4'096;
+constexpr std::size_t load_page = 512;
+
+// What was read from SQL for one page of things, in one snapshot.
+struct snapshot {
+    std::array<std::optional<base::position>, partition_count> done;
+    std::unordered_map<base::uuid, object> players;
+    std::unordered_map<base::uuid, object> techniques; // by player; key: technique id
+    std::unordered_map<base::uuid, object> records;    // by session
+    std::unordered_map<base::uuid, std::vector<base::uuid>> sessions_of;
+    std::unordered_map<base::uuid, object> totals;
+    std::unordered_map<base::uuid, statistics_view> statistics; // the view, for the cache
+};
+
+struct run_state {
+    check_parts uses;
+    check_settings settings;
+    check_report report;
+    parking parked;
+
+    void add(difference found) {
+        ++report.differences;
+        if (report.list.size() < settings.differences_max) {
+            report.list.push_back(std::move(found));
+        }
+    }
+
+    [[nodiscard]] bool sampled(const base::uuid& id, std::uint64_t players) const {
+        if (!settings.sample || players == 0 || *settings.sample >= players) {
+            return true;
+        }
+        const std::string key = id.text() + std::to_string(settings.sample_seed);
+        return base::stable_hash(key) % players < *settings.sample;
+    }
+
+    void compare(const std::string& where, const std::string& id, const object* expected,
+                 const object* actual) {
+        if (expected == nullptr && actual == nullptr) {
+            return;
+        }
+        if (expected == nullptr || actual == nullptr) {
+            add({where, id, "", expected != nullptr ? base::json::serialize(*expected) : "",
+                 actual != nullptr ? base::json::serialize(*actual) : ""});
+            return;
+        }
+        for (const auto& field : *expected) {
+            const auto* other = actual->if_contains(field.key());
+            if (other == nullptr || *other != field.value()) {
+                add({where, id, std::string(field.key()), base::json::serialize(field.value()),
+                     other != nullptr ? base::json::serialize(*other) : ""});
+            }
+        }
+        for (const auto& field : *actual) {
+            if (expected->if_contains(field.key()) == nullptr) {
+                add({where, id, std::string(field.key()), "",
+                     base::json::serialize(field.value())});
+            }
+        }
+    }
+};
+
+const object* find(const std::unordered_map<base::uuid, object>& in, const base::uuid& id) {
+    const auto at = in.find(id);
+    return at == in.end() ? nullptr : &at->second;
+}
+
+object totals_object(const statistics_change& from) {
+    return {{"totalCultivationSessions", from.sessions},
+            {"totalCultivationSeconds", from.seconds},
+            {"totalExperienceFromCultivation", from.experience},
+            {"breakthroughsAchieved", from.breakthroughs},
+            {"totalTechniques", from.techniques},
+            {"masterLevelTechniques", from.masters},
+            {"cultivationPosition", static_cast<std::int64_t>(from.cultivation_position.value)},
+            {"position", static_cast<std::int64_t>(from.position.value)}};
+}
+
+postgres::query by_ids(postgres::sql_text text, const std::vector<base::uuid>& ids) {
+    postgres::query q{text};
+    q.values.add_array(ids);
+    return q;
+}
+
+// The rows that belong to these players, in one snapshot with the checkpoints.
+awaitable<base::result<snapshot>> read_rows(postgres::database& database,
+                                            std::vector<base::uuid> players) {
+    auto begun = co_await database.begin();
+    if (!begun) {
+        co_return base::fail(std::move(begun.error()));
+    }
+    std::vector<postgres::query> all;
+    all.push_back({"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"});
+    all.push_back({"SELECT partition, position FROM projection_checkpoints"});
+    all.push_back(by_ids("SELECT " IMMORTAL_PLAYER_COLUMNS ", p.level_position, p.wealth, "
+                         "p.wealth_position FROM players p WHERE p.id = ANY($1::uuid[])",
+                         players));
+    all.push_back(by_ids("SELECT k.player_id, " IMMORTAL_TECHNIQUE_COLUMNS
+                         " FROM player_techniques k "
+                         "LEFT JOIN techniques c ON c.technique_id = k.technique_id "
+                         "WHERE k.player_id = ANY($1::uuid[])",
+                         players));
+    all.push_back(by_ids("SELECT " IMMORTAL_CULTIVATION_COLUMNS
+                         " FROM cultivation_records r WHERE r.player_id = ANY($1::uuid[])",
+                         players));
+    all.push_back(by_ids("SELECT player_id, total_cultivation_sessions, "
+                         "total_cultivation_seconds, total_experience_from_cultivation, "
+                         "breakthroughs_achieved, total_techniques, master_level_techniques, "
+                         "cultivation_position, position FROM player_statistics_totals "
+                         "WHERE player_id = ANY($1::uuid[])",
+                         players));
+    all.push_back(by_ids("SELECT " IMMORTAL_STATISTICS_COLUMNS
+                         " FROM player_statistics s JOIN players p ON p.id = s.id "
+                         "LEFT JOIN player_statistics_totals t ON t.player_id = s.id "
+                         "WHERE s.id = ANY($1::uuid[])",
+                         players));
+    auto done = co_await (*begun)->run_all(std::move(all));
+    if (!done) {
+        co_return base::fail(std::move(done.error()));
+    }
+    const auto& rows = *done;
+    snapshot out;
+    for (std::size_t i = 0; i < rows[1].size(); ++i) {
+        out.done.at(static_cast<std::size_t>(rows[1].get<std::int64_t>(i, 0))) =
+            rows[1].get<std::optional<base::position>>(i, 1);
+    }
+    for (std::size_t i = 0; i < rows[2].size(); ++i) {
+        const player_view view = read_player(rows[2], i, 0);
+        object row = base::encode(view).get_object();
+        row["levelPosition"] = rows[2].get<std::int64_t>(i, 24);
+        row["wealth"] = rows[2].get<std::int64_t>(i, 25);
+        row["wealthPosition"] = rows[2].get<std::int64_t>(i, 26);
+        out.players.emplace(view.id, std::move(row));
+    }
+    for (std::size_t i = 0; i < rows[3].size(); ++i) {
+        const technique_view view = read_technique(rows[3], i, 1);
+        out.techniques[rows[3].get<base::uuid>(i, 0)][view.technique_id] = base::encode(view);
+    }
+    for (std::size_t i = 0; i < rows[4].size(); ++i) {
+        const cultivation_view view = read_cultivation(rows[4], i, 0);
+        out.records.emplace(view.session_id, base::encode(view).get_object());
+        out.sessions_of[view.player_id].push_back(view.session_id);
+    }
+    for (std::size_t i = 0; i < rows[5].size(); ++i) {
+        statistics_change row;
+        row.sessions = rows[5].get<std::int64_t>(i, 1);
+        row.seconds = rows[5].get<std::int64_t>(i, 2);
+        row.experience = rows[5].get<std::int64_t>(i, 3);
+        row.breakthroughs = rows[5].get<std::int64_t>(i, 4);
+        row.techniques = rows[5].get<std::int64_t>(i, 5);
+        row.masters = rows[5].get<std::int64_t>(i, 6);
+        row.cultivation_position = rows[5].get<base::position>(i, 7);
+        row.position = rows[5].get<base::position>(i, 8);
+        out.totals.emplace(rows[5].get<base::uuid>(i, 0), totals_object(row));
+    }
+    for (std::size_t i = 0; i < rows[6].size(); ++i) {
+        statistics_view view = read_statistics(rows[6], i, 0);
+        out.statistics.emplace(view.id, std::move(view));
+    }
+    co_return out;
+}
+
+// The session that a player's event begins, if it does.
+std::optional<base::uuid> session_in(const recorded_event& event) {
+    if (event.type != game::player::player_status_changed::type_name) {
+        return std::nullopt;
+    }
+    const auto decoded = game::decode_event<game::player::event>(event.type, event.data);
+    const auto* changed = decoded && *decoded
+                              ? std::get_if<game::player::player_status_changed>(&**decoded)
+                              : nullptr;
+    return changed != nullptr ? changed->session_id : std::nullopt;
+}
+
+// The fold of one stream up to the position that the rows reflect; `sessions` (may be null): those
+// that its events name.
+template <typename Fold>
+awaitable<base::result<Fold>> fold_stream(run_state& run, std::string stream, base::uuid owner,
+                                          base::position until, std::set<base::uuid>* sessions) {
+    Fold fold;
+    base::revision from{0};
+    for (;;) {
+        auto page =
+            co_await run.uses.store.read_stream(stream, from, direction::forwards, load_page);
+        if (!page) {
+            co_return base::fail(std::move(page.error()));
+        }
+        for (const recorded_event& event : page->events) {
+            if (event.position > until) {
+                co_return fold;
+            }
+            if (sessions != nullptr) {
+                if (const auto session = session_in(event)) {
+                    sessions->insert(*session);
+                }
+            }
+            if (run.parked.skipped.contains({owner, event.position})) {
+                fold.skip(event);
+            } else if (const auto applied = fold.apply(event); !applied) {
+                run.add({"log", stream, "", "", base::encode_text(applied.error().message)});
+                co_return fold;
+            }
+        }
+        if (page->end || page->events.empty()) {
+            co_return fold;
+        }
+        from = base::revision{page->events.back().revision.value + 1};
+    }
+}
+
+// Compares a cached entry with the value at its own position. Absent and newer entries pass.
+awaitable<void> compare_cached(run_state& run, cache::key key, std::string where, base::uuid id,
+                               object expected, base::position position) {
+    if (run.uses.shared == nullptr) {
+        co_return;
+    }
+    for (int attempt = 0;; ++attempt) {
+        const auto entry = co_await run.uses.shared->values().get_or_load(
+            key, std::nullopt,
+            [](std::optional<base::position>) -> awaitable<base::result<cache::entry>> {
+                co_return base::fail(base::errc::not_found, "not cached");
+            });
+        if (!entry || entry->position > position) {
+            co_return;
+        }
+        const bool old = entry->position < position;
+        if (old && attempt == 0) {
+            (void)co_await runtime::wait_for(std::chrono::milliseconds{100}); // on its way
+            continue;
+        }
+        ++run.report.cache_entries;
+        const auto parsed = base::parse_json(entry->payload);
+        const object* actual = parsed ? parsed->if_object() : nullptr;
+        run.compare(where, id.text(), &expected, actual);
+        co_return;
+    }
+}
+
+awaitable<base::status> check_sessions(run_state& run, const snapshot& rows, base::uuid player,
+                                       std::set<base::uuid> sessions, base::position until,
+                                       statistics_change& gain) {
+    for (const base::uuid& session : sessions) {
+        const auto fold = co_await fold_stream<cultivation_fold>(
+            run, game::cultivation::stream_of(session), player, until, nullptr);
+        if (!fold) {
+            co_return base::fail(fold.error());
+        }
+        ++run.report.sessions;
+        std::optional<object> expected;
+        if (fold->exists()) {
+            expected = base::encode(fold->view(session)).get_object();
+            co_await compare_cached(run, cache::keys::cultivation_record(session),
+                                    "cache cultivation", session, *expected, fold->position());
+        }
+        run.compare("cultivation_records", session.text(), expected ? &*expected : nullptr,
+                    find(rows.records, session));
+        const statistics_change one = fold->contribution();
+        gain.sessions += one.sessions;
+        gain.seconds += one.seconds;
+        gain.experience += one.experience;
+        gain.breakthroughs += one.breakthroughs;
+        gain.cultivation_position = std::max(gain.cultivation_position, one.cultivation_position);
+        gain.position = std::max(gain.position, one.position);
+    }
+    co_return base::status{};
+}
+
+awaitable<void> check_cached_lists(run_state& run, const snapshot& rows, base::uuid id) {
+    if (const auto at = rows.statistics.find(id); at != rows.statistics.end()) {
+        co_await compare_cached(run, cache::keys::player_stats(id), "cache statistics", id,
+                                base::encode(at->second).get_object(), at->second.position);
+    }
+    if (const object* known = find(rows.techniques, id)) {
+        std::map<std::string, base::json::value> by_id; // the order of the list
+        base::position newest;
+        for (const auto& one : *known) {
+            const auto at = base::decode<base::position>(one.value().at("position"));
+            newest = std::max(newest, at.value_or(base::position{}));
+            by_id.emplace(one.key(), one.value());
+        }
+        base::json::array items;
+        for (auto& [technique, value] : by_id) {
+            items.push_back(std::move(value));
+        }
+        co_await compare_cached(run, cache::keys::player_techniques(id), "cache techniques", id,
+                                {{"playerId", id.text()},
+                                 {"items", std::move(items)},
+                                 {"position", static_cast<std::int64_t>(newest.value)}},
+                                newest);
+    }
+}
+
+awaitable<void> compare_player(run_state& run, const snapshot& rows, base::uuid id,
+                               const player_fold& fold, const statistics_change& gain) {
+    std::optional<object> expected;
+    std::optional<object> techniques;
+    if (fold.exists()) {
+        const player_row row = fold.row(id);
+        expected = base::encode(row.view).get_object();
+        co_await compare_cached(run, cache::keys::player(id), "cache player", id, *expected,
+                                row.view.position);
+        (*expected)["levelPosition"] = static_cast<std::int64_t>(row.level_position.value);
+        (*expected)["wealth"] = row.wealth;
+        (*expected)["wealthPosition"] = static_cast<std::int64_t>(row.wealth_position.value);
+        for (const technique_view& one : fold.techniques(run.uses.catalog)) {
+            if (!techniques) {
+                techniques.emplace();
+            }
+            (*techniques)[one.technique_id] = base::encode(one);
+        }
+    }
+    run.compare("players", id.text(), expected ? &*expected : nullptr, find(rows.players, id));
+    run.compare("player_techniques", id.text(), techniques ? &*techniques : nullptr,
+                find(rows.techniques, id));
+    const object totals = totals_object(gain);
+    run.compare("statistics", id.text(), gain.position != base::position{} ? &totals : nullptr,
+                find(rows.totals, id));
+    if (run.uses.shared != nullptr) {
+        co_await check_cached_lists(run, rows, id);
+    }
+}
+
+awaitable<base::status> check_player(run_state& run, const snapshot& rows, base::uuid id) {
+    if (run.parked.owners.contains(id)) {
+        ++run.report.parked;
+        co_return base::status{};
+    }
+    // Nothing processed: the fold of nothing.
+    const base::position until = rows.done[partition_of(id)].value_or(base::position{});
+    std::set<base::uuid> sessions;
+    const auto fold =
+        co_await fold_stream<player_fold>(run, game::player::stream_of(id), id, until, &sessions);
+    if (!fold) {
+        co_return base::fail(fold.error());
+    }
+    ++run.report.players;
+    if (const auto at = rows.sessions_of.find(id); at != rows.sessions_of.end()) {
+        sessions.insert(at->second.begin(), at->second.end()); // rows that should not be, perhaps
+    }
+    statistics_change gain = fold->contribution();
+    if (auto done = co_await check_sessions(run, rows, id, std::move(sessions), until, gain);
+        !done) {
+        co_return done;
+    }
+    co_await compare_player(run, rows, id, *fold, gain);
+    co_return base::status{};
+}
+
+awaitable<base::status> check_page(run_state& run, std::vector<base::uuid> ids) {
+    if (ids.empty()) {
+        co_return base::status{};
+    }
+    const auto rows = co_await read_rows(run.uses.database, ids);
+    if (!rows) {
+        co_return base::fail(rows.error());
+    }
+    const auto as_of = std::ranges::min(rows->done).value_or(base::position{});
+    run.report.as_of = run.report.players == 0 ? as_of : std::min(run.report.as_of, as_of);
+    for (const base::uuid& id : ids) {
+        if (auto done = co_await check_player(run, *rows, id); !done) {
+            co_return done;
+        }
+    }
+    co_return base::status{};
+}
+
+using reporter = std::function<void(const check_report&)>;
+
+// Every player that the log knows: each stream's first event names one.
+awaitable<base::status> check_log(run_state& run, std::uint64_t players, const reporter& report) {
+    const auto head = run.uses.store.head();
+    base::position from;
+    std::vector<base::uuid> ids;
+    for (bool end = !head; !end;) {
+        auto page = co_await run.uses.store.read_all(from, direction::forwards, scan_events,
+                                                     {{"player-"}, true});
+        if (!page) {
+            co_return base::fail(std::move(page.error()));
+        }
+        for (const recorded_event& event : page->events) {
+            const auto target =
+                event.revision.value == 0 ? target_of(event) : std::optional<event_target>{};
+            if (target && run.sampled(target->entity, players)) {
+                ids.push_back(target->entity);
+            }
+            if (ids.size() >= run.settings.page) {
+                if (auto done = co_await check_page(run, std::exchange(ids, {})); !done) {
+                    co_return done;
+                }
+                if (report) {
+                    report(run.report);
+                }
+            }
+        }
+        from = page->next;
+        end = page->end || from > *head;
+    }
+    co_return co_await check_page(run, std::move(ids));
+}
+
+// Rows of players that the log does not know.
+awaitable<base::status> check_strangers(run_state& run) {
+    base::uuid after;
+    for (;;) {
+        postgres::query q{"SELECT id FROM (SELECT id FROM players "
+                          "UNION SELECT player_id FROM player_statistics_totals "
+                          "UNION SELECT player_id FROM player_techniques "
+                          "UNION SELECT player_id FROM cultivation_records) o "
+                          "WHERE id > $1::uuid ORDER BY id LIMIT 1000"};
+        q.values.add(after);
+        const auto rows = co_await run.uses.database.run(std::move(q));
+        if (!rows) {
+            co_return base::fail(rows.error());
+        }
+        for (std::size_t i = 0; i < rows->size(); ++i) {
+            after = rows->get<base::uuid>(i, 0);
+            const auto head = co_await run.uses.store.stream_head(game::player::stream_of(after));
+            if (!head) {
+                co_return base::fail(head.error());
+            }
+            if (!*head) {
+                run.add({"players", after.text(), "", "", "\"rows without a stream\""});
+            }
+        }
+        if (rows->size() < 1000) {
+            co_return base::status{};
+        }
+    }
+}
+
+awaitable<base::result<std::uint64_t>> prepare(run_state& run) {
+    std::vector<std::int64_t> all;
+    for (std::size_t i = 0; i < partition_count; ++i) {
+        all.push_back(static_cast<std::int64_t>(i));
+    }
+    auto parked = co_await load_parking(run.uses.database, std::move(all));
+    if (!parked) {
+        co_return base::fail(std::move(parked.error()));
+    }
+    run.parked = std::move(*parked);
+    const auto count = co_await run.uses.database.run({"SELECT count(*) FROM players"});
+    if (!count) {
+        co_return base::fail(count.error());
+    }
+    co_return static_cast<std::uint64_t>(count->get<std::int64_t>(0, 0));
+}
+
+} // namespace
+
+awaitable<base::result<check_report>> check(check_parts uses, check_settings settings,
+                                            std::function<void(const check_report&)> report) {
+    run_state run{uses, settings, {}, {}};
+    const auto fits =
+        co_await check_checkpoints(uses.database, uses.store.identity(), uses.store.head());
+    if (!fits && fits.error().code == base::errc::mismatch) {
+        run.add({"checkpoint", "", "", "", base::encode_text(fits.error().message)});
+        co_return std::move(run.report);
+    }
+    if (!fits) {
+        co_return base::fail(fits.error());
+    }
+    const auto players = co_await prepare(run);
+    if (!players) {
+        co_return base::fail(players.error());
+    }
+    if (auto done = co_await check_log(run, *players, report); !done) {
+        co_return base::fail(std::move(done.error()));
+    }
+    if (!settings.sample) {
+        if (auto done = co_await check_strangers(run); !done) {
+            co_return base::fail(std::move(done.error()));
+        }
+    }
+    co_return std::move(run.report);
+}
+
+} // namespace immortal::readmodel
