@@ -37,6 +37,8 @@ struct service::state {
     std::atomic<std::size_t> under_way = 0;
     runtime::async_event ended;
     base::histogram seconds;
+    std::vector<base::counter> done;     // by kind of command
+    std::vector<base::counter> repeated; // by kind of command
     base::counter conflicts;
     base::counter unknowns;
 };

@@ -104,18 +104,17 @@ TEST_F(races_test, one_name_for_many_players_goes_to_one) {
     EXPECT_EQ(made, 1);
 }
 
-TEST_F(races_test, chaos_on_two_services_keeps_every_promise) {
-    settings_.rules.time_scale = 3600;
-    settings_.retry_min = milliseconds(1);
-    settings_.retry_max = milliseconds(2);
-    settings_.snapshot_every = 20;
-    const base::uuid player_id = ready_player();
-    (void)server(1);
-    std::mutex fault_mutex;
-    std::mt19937_64 fault_dice(seed);
-    store_.plan([&](std::size_t) {
-        const std::lock_guard lock(fault_mutex);
-        switch (fault_dice() % 12) {
+class chaos_test : public races_test {
+protected:
+    std::mutex mutex_;
+    std::mt19937_64 fault_dice_{seed};
+    base::uuid player_id_;
+    std::map<std::string, answer> accepted_; // by key
+    std::map<std::string, game_command> commands_;
+
+    fault any_fault() {
+        const std::lock_guard lock(mutex_);
+        switch (fault_dice_() % 12) {
         case 0:
             return fault::unknown_not_written;
         case 1:
@@ -127,65 +126,70 @@ TEST_F(races_test, chaos_on_two_services_keeps_every_promise) {
         default:
             return fault::none;
         }
-    });
-    std::mutex mutex;
-    std::map<std::string, answer> accepted; // by key
-    std::map<std::string, game_command> commands;
-    std::vector<std::thread> threads;
-    for (std::size_t c = 0; c < 4; ++c) {
-        threads.emplace_back([&, c] {
-            std::mt19937_64 dice(seed + c);
-            for (int i = 0; i < 60; ++i) {
-                const std::string key = std::to_string(c) + ':' + std::to_string(i);
-                const auto session = player(player_id).state.cultivation_session;
-                game_command command = rest{player_id};
-                switch (dice() % 5) {
-                case 0:
-                    command = move_player{player_id,
-                                          dice() % 2 == 0 ? "bamboo_forest" : "newbie_village"};
-                    break;
-                case 1:
-                    if (session) {
-                        command = interrupt_cultivation{*session};
-                    }
-                    break;
-                case 2:
-                    if (session) {
-                        command = complete_cultivation{*session};
-                    }
-                    break;
-                default:
-                    command = start_cultivation{player_id, "basic_qi_gathering", {}};
-                }
-                clock_.advance(milliseconds(dice() % 600));
-                if (auto out = insist((c + static_cast<std::size_t>(i)) % 2, key, command)) {
-                    const std::lock_guard lock(mutex);
-                    accepted.emplace(key, *out);
-                    commands.emplace(key, command);
-                }
+    }
+    game_command any_command(std::mt19937_64& dice) {
+        const auto session = player(player_id_).state.cultivation_session;
+        switch (dice() % 5) {
+        case 0:
+            return move_player{player_id_, dice() % 2 == 0 ? "bamboo_forest" : "newbie_village"};
+        case 1:
+            return session ? game_command(interrupt_cultivation{*session}) : rest{player_id_};
+        case 2:
+            return session ? game_command(complete_cultivation{*session}) : rest{player_id_};
+        default:
+            return start_cultivation{player_id_, "basic_qi_gathering", {}};
+        }
+    }
+    void play(std::size_t caller) {
+        std::mt19937_64 dice(seed + caller);
+        for (std::size_t i = 0; i < 60; ++i) {
+            const std::string key = std::to_string(caller) + ':' + std::to_string(i);
+            const game_command command = any_command(dice);
+            clock_.advance(milliseconds(dice() % 600));
+            if (auto out = insist((caller + i) % 2, key, command)) {
+                const std::lock_guard lock(mutex_);
+                accepted_.emplace(key, *out);
+                commands_.emplace(key, command);
             }
-        });
+        }
+    }
+    void expect_the_first_answers() {
+        for (const auto& [key, first] : accepted_) {
+            const outcome again = done(key, commands_.at(key));
+            EXPECT_TRUE(again.repeated);
+            EXPECT_EQ(text(again), first.body);
+            EXPECT_EQ(again.position, first.position);
+        }
+    }
+};
+
+TEST_F(chaos_test, on_two_services_breaks_no_promise) {
+    settings_.rules.time_scale = 3600;
+    settings_.retry_min = milliseconds(1);
+    settings_.retry_max = milliseconds(2);
+    settings_.snapshot_every = 20;
+    player_id_ = ready_player();
+    (void)server(1);
+    store_.plan([this](std::size_t) { return any_fault(); });
+    std::vector<std::thread> threads;
+    for (std::size_t caller = 0; caller < 4; ++caller) {
+        threads.emplace_back([this, caller] { play(caller); });
     }
     for (auto& t : threads) {
         t.join();
     }
     store_.plan({});
-    EXPECT_GT(accepted.size(), 20u);
-    check_history(player_id, accepted.size() + 2);
+    EXPECT_GT(accepted_.size(), 20u);
+    check_history(player_id_, accepted_.size() + 2);
     restart();
-    for (const auto& [key, first] : accepted) {
-        const outcome again = done(key, commands.at(key));
-        EXPECT_TRUE(again.repeated);
-        EXPECT_EQ(text(again), first.body);
-        EXPECT_EQ(again.position, first.position);
-    }
+    expect_the_first_answers();
     std::int64_t granted = 0;
-    for (const auto& e : events(game::player::stream_of(player_id))) {
+    for (const auto& e : events(game::player::stream_of(player_id_))) {
         if (e.type == "ExperienceGained") {
             granted += base::parse_json(e.data)->at("amount").as_int64();
         }
     }
-    EXPECT_EQ(player(player_id).state.experience, granted);
+    EXPECT_EQ(player(player_id_).state.experience, granted);
 }
 
 TEST_F(races_test, many_players_at_once) {

@@ -42,8 +42,8 @@ base::uuid event_id(const base::uuid& command_id, std::size_t ordinal) {
     return base::uuid::make_derived("event", {raw.data(), raw.size()});
 }
 
-std::string_view name_of(const game_command& command) {
-    return names[command.index()];
+std::span<const std::string_view> command_names() {
+    return names;
 }
 
 } // namespace immortal::commands

@@ -5,6 +5,7 @@
 #include "commands/commands.hpp"
 #include "game/home.hpp"
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,7 +24,7 @@ struct request {
 [[nodiscard]] base::uuid created_id(const request& of);
 // The id of the event at `ordinal` in the command's append.
 [[nodiscard]] base::uuid event_id(const base::uuid& command_id, std::size_t ordinal);
-// "create_player": for metrics.
-[[nodiscard]] std::string_view name_of(const game_command& command);
+// The kinds of commands, by their index in game_command: for metrics.
+[[nodiscard]] std::span<const std::string_view> command_names();
 
 } // namespace immortal::commands

@@ -31,11 +31,26 @@ struct under_way {
     under_way& operator=(const under_way&) = delete;
 };
 
-void count(service::state& with, std::string_view command, std::string_view how) {
-    with.uses.metrics
-        .make_counter("immortal_commands_total", "Game commands by kind and outcome.",
-                      {{"command", std::string(command)}, {"outcome", std::string(how)}})
-        .add();
+base::counter outcome_counter(base::metrics& metrics, std::size_t kind, std::string_view how) {
+    return metrics.make_counter(
+        "immortal_commands_total", "Game commands by kind and outcome.",
+        {{"command", std::string(command_names()[kind])}, {"outcome", std::string(how)}});
+}
+
+std::vector<base::counter> outcome_counters(base::metrics& metrics, std::string_view how) {
+    std::vector<base::counter> out;
+    for (std::size_t kind = 0; kind < command_names().size(); ++kind) {
+        out.push_back(outcome_counter(metrics, kind, how));
+    }
+    return out;
+}
+
+void count(service::state& with, std::size_t kind, const base::result<outcome>& answer) {
+    if (answer) {
+        (answer->repeated ? with.repeated : with.done)[kind].add();
+    } else {
+        outcome_counter(with.uses.metrics, kind, base::name_of(answer.error().code)).add();
+    }
 }
 
 awaitable<base::result<outcome>> execute_counted(std::shared_ptr<service::state> with, actor who,
@@ -49,15 +64,12 @@ awaitable<base::result<outcome>> execute_counted(std::shared_ptr<service::state>
                              "An idempotency key has 1 to 255 characters.", {}, "Idempotency-Key");
     }
     const auto begun = with->uses.clock.steady_now();
-    const std::string_view kind = name_of(command);
+    const std::size_t kind = command.index();
     execution way(with, make_request(who, key, std::move(command)));
     auto answer = co_await way.run();
     const std::chrono::duration<double> took = with->uses.clock.steady_now() - begun;
     with->seconds.observe(took.count());
-    count(*with, kind,
-          !answer            ? base::name_of(answer.error().code)
-          : answer->repeated ? "repeated"
-                             : "done");
+    count(*with, kind, answer);
     co_return answer;
 }
 
@@ -76,6 +88,8 @@ service::state::state(boost::asio::any_io_executor executor, parts with, service
       seconds(uses.metrics.make_histogram("immortal_commands_seconds",
                                           "Time of a game command, durable.",
                                           base::metrics::latency_bounds())),
+      done(outcome_counters(uses.metrics, "done")),
+      repeated(outcome_counters(uses.metrics, "repeated")),
       conflicts(uses.metrics.make_counter("immortal_commands_conflicts_total",
                                           "Appends that met another writer.")),
       unknowns(uses.metrics.make_counter("immortal_commands_unknown_total",
