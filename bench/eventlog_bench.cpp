@@ -219,7 +219,8 @@ void bench_reads(eventlog::log& log, std::uint64_t events) {
     auto began = steady::now();
     base::position from;
     for (bool end = false; !end && read < 4'000'000;) {
-        auto slice = log.read_all(from, direction::forwards, 4096);
+        auto slice =
+            log.read_all(from, direction::forwards, 4096, {}, 4u << 20u, read_start::boundary);
         read += slice->events.size();
         from = slice->next;
         end = slice->end;
@@ -234,8 +235,7 @@ void bench_reads(eventlog::log& log, std::uint64_t events) {
     std::size_t found = 0;
     for (int i = 0; i < rounds; ++i) {
         seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-        const std::string stream =
-            fmt::format("player-{:08}", (seed >> 33u) % streams);
+        const std::string stream = fmt::format("player-{:08}", (seed >> 33u) % streams);
         began = steady::now();
         auto slice = log.read_stream(stream, {0}, direction::forwards, 100);
         took.push_back(seconds_since(began) * 1e6);

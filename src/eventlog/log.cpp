@@ -39,13 +39,13 @@ public:
     }
 
     base::result<log_slice> read_all(base::position from, direction way, std::size_t count_max,
-                                     const record_filter& filter,
-                                     std::uint64_t scan_bytes_max) override {
+                                     const record_filter& filter, std::uint64_t scan_bytes_max,
+                                     read_start where) override {
         if (count_max == 0) {
             return fail(errc::invalid_argument, "a read asks for at least one event", {}, "count");
         }
         return way == direction::forwards
-                   ? reader_.forwards(from, count_max, filter, scan_bytes_max)
+                   ? reader_.forwards(from, count_max, filter, scan_bytes_max, where)
                    : reader_.backwards(from, count_max, filter, scan_bytes_max);
     }
 

@@ -72,6 +72,10 @@ struct log_slice {
     std::optional<base::position> whole_last_seen;
 };
 
+// Where a forwards read begins. `boundary`: `next` or `whole_next` of an earlier slice of this log,
+// so that the frame there need not be looked for.
+enum class read_start : std::uint8_t { anywhere, boundary };
+
 // Says whether an event is wanted. Called on the reader's thread, before the event is copied.
 using record_filter = std::function<bool(const record_view&)>;
 // Called exactly once: on the caller's thread inside append() when the request is refused out of
@@ -108,7 +112,8 @@ public:
     // without being the end.
     [[nodiscard]] virtual base::result<log_slice>
     read_all(base::position from, direction way, std::size_t count_max,
-             const record_filter& filter = {}, std::uint64_t scan_bytes_max = 4u << 20) = 0;
+             const record_filter& filter = {}, std::uint64_t scan_bytes_max = 4u << 20,
+             read_start where = read_start::anywhere) = 0;
     // The last durable revision; empty: the stream has no events.
     [[nodiscard]] virtual base::result<std::optional<base::revision>>
     stream_head(std::string_view stream) = 0;

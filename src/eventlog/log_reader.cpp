@@ -210,8 +210,9 @@ base::result<stream_slice> log_reader::read_stream(std::string_view stream, base
 
 base::result<log_slice> log_reader::forwards(base::position from, std::size_t count_max,
                                              const record_filter& filter,
-                                             std::uint64_t scan_bytes_max) const {
+                                             std::uint64_t scan_bytes_max, read_start where) const {
     const base::position end = head_.end();
+    bool at_boundary = where == read_start::boundary;
     log_slice out;
     out.next = std::min(from, end);
     forwards_taker taker(out, from, count_max, filter);
@@ -219,7 +220,8 @@ base::result<log_slice> log_reader::forwards(base::position from, std::size_t co
     while (out.next < end && scanned < scan_bytes_max && out.events.size() < count_max) {
         const auto in = segments_.find(out.next);
         const base::position limit = limit_of(*in, end);
-        const base::position begin = in->mark_at_or_before(out.next);
+        const base::position begin =
+            at_boundary ? std::max(out.next, in->first_frame()) : in->mark_at_or_before(out.next);
         if (begin >= limit) { // a segment without durable frames, or only its header
             out.next = limit;
             continue;
@@ -236,8 +238,13 @@ base::result<log_slice> log_reader::forwards(base::position from, std::size_t co
                 break;
             }
             if (*outcome != frame_reader::outcome::frame) {
-                return damaged(*in, reader.at());
+                if (!at_boundary) {
+                    return damaged(*in, reader.at());
+                }
+                at_boundary = false; // an event within a frame: find the frame
+                break;
             }
+            at_boundary = false;
             if (frame.end() <= from) {
                 continue;
             }

@@ -41,7 +41,8 @@ public:
                                                          std::size_t count_max) const;
     [[nodiscard]] base::result<log_slice> forwards(base::position from, std::size_t count_max,
                                                    const record_filter& filter,
-                                                   std::uint64_t scan_bytes_max) const;
+                                                   std::uint64_t scan_bytes_max,
+                                                   read_start where) const;
     [[nodiscard]] base::result<log_slice> backwards(base::position from, std::size_t count_max,
                                                     const record_filter& filter,
                                                     std::uint64_t scan_bytes_max) const;

@@ -82,6 +82,29 @@ TEST_F(log_test, an_append_larger_than_a_segment_gets_one_of_its_own) {
     EXPECT_EQ(back->events.size(), 5u);
 }
 
+TEST_F(log_test, reading_on_from_a_boundary_gives_the_same_as_from_anywhere) {
+    for (std::uint64_t i = 0; i < 60; ++i) {
+        ASSERT_TRUE(append("s-1", expected::any(), events_of(i * 5 + 1, 1 + i % 5, 100)));
+    }
+    const auto all = everything();
+    for (const std::size_t count : {1u, 2u, 7u, 50u}) {
+        std::vector<recorded_event> read;
+        base::position from;
+        for (bool end = false; !end;) {
+            const auto slice =
+                open_->read_all(from, direction::forwards, count, {}, 1000, read_start::boundary);
+            ASSERT_TRUE(slice) << slice.error().message;
+            read.insert(read.end(), slice->events.begin(), slice->events.end());
+            from = slice->next;
+            end = slice->end;
+        }
+        ASSERT_EQ(read.size(), all.size());
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            EXPECT_EQ(read[i].position, all[i].position);
+        }
+    }
+}
+
 TEST_F(log_test, a_second_opener_is_told) {
     const auto second = log::open(settings, disk, clock, random, nullptr);
     ASSERT_FALSE(second);

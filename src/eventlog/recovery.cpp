@@ -208,15 +208,21 @@ base::result<std::optional<scan_fault>> recovery::scan_one(std::uint32_t number,
     }
     const std::shared_ptr<segment> now = *opened;
     segments_->add(now);
+    bool remember = false;
     scan_visitor visit;
     visit.frame = [&](const frame_view& frame) {
         meet(anchor, frame.begin(), frame.header.previous_chain);
+        // Older ids would be forgotten again before the scan ends.
+        remember =
+            state_.events + frame.header.count + settings_.remembered_ids >= anchor.event_count;
     };
-    visit.record = [this](const record_view& record) {
+    visit.record = [&](const record_view& record) {
         if (record.position >= index_.kept_until()) {
             index_.add({record.stream, record.type, record.revision, record.position});
         }
-        ids_.add(record.stream, record.id, {record.revision, record.position});
+        if (remember) {
+            ids_.add(record.stream, record.id, {record.revision, record.position});
+        }
     };
     auto scanned = scan_frames(*now, *size, state_, hasher_, visit);
     if (!scanned) {

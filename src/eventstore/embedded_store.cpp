@@ -21,6 +21,9 @@ using base::revision;
 
 using outcome = base::result<append_outcome>;
 
+// How much of the log one step of a subscription looks through.
+constexpr std::uint64_t scan_bytes = 1u << 20u;
+
 eventlog::record_filter record_filter_of(const all_filter& filter) {
     if (filter.stream_prefixes.empty() && !filter.user_events_only) {
         return {};
@@ -72,10 +75,12 @@ public:
           processed_(after.value_or(position{})) {}
 
     base::result<subscription::batch> pull(std::size_t count_max) override {
-        auto slice = log_.read_all(from_, direction::forwards, count_max, filter_);
+        auto slice =
+            log_.read_all(from_, direction::forwards, count_max, filter_, scan_bytes, where_);
         if (!slice) {
             return base::fail(std::move(slice.error()));
         }
+        where_ = eventlog::read_start::boundary;
         subscription::batch out;
         // Whole batches only, unless the first one alone fills the page.
         const bool cut =
@@ -96,6 +101,7 @@ private:
     eventlog::log& log_;
     eventlog::record_filter filter_;
     position from_;
+    eventlog::read_start where_ = eventlog::read_start::anywhere;
     position processed_;
 };
 
