@@ -37,7 +37,7 @@ struct layered_cache::state {
           std::unique_ptr<redis::subscriber> listens_to, const base::clock& clock_in,
           base::random_source& random, base::metrics& metrics, settings options_in)
         : clock(clock_in), options(std::move(options_in)),
-          local(clock, options.local_unconfirmed, options.exclusive),
+          local(clock, options.local_unconfirmed, options.exclusive, options.local_entries_max),
           subscriber(std::move(listens_to)), tasks(executor, "cache"),
           local_entries(metrics.make_gauge("immortal_cache_local_entries",
                                            "Entries in the in-process level")),

@@ -24,6 +24,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,8 @@ struct settings {
     // No other process changes the read model: what this one freshens is all there is, so L1 is
     // always confirmed.
     bool exclusive = false;
+    // Upper bound of the in-process entries of each class, where the class's own is greater.
+    std::size_t local_entries_max = std::numeric_limits<std::size_t>::max();
     milliseconds local_unconfirmed{1000}; // age of L1 entries while invalidations are not confirmed
     milliseconds heartbeat{500};
     milliseconds lease{2000};

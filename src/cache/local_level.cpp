@@ -20,15 +20,16 @@ std::int64_t ticks(base::steady_time t) {
 } // namespace
 
 local_level::local_level(const base::clock& clock, milliseconds unconfirmed_age,
-                         bool always_confirmed)
+                         bool always_confirmed, std::size_t entries_max)
     : clock_(clock), unconfirmed_age_(unconfirmed_age), always_confirmed_(always_confirmed),
       freshened_(std::make_unique<std::array<std::atomic<std::uint64_t>, slots>>()) {
     for (const cache_class* c : classes::all()) {
         // Few entries are kept in one shard, so that the bound means what it says.
-        const std::size_t used = c->local_entries_max < 1'000 ? 1 : shards_per_class;
+        const std::size_t bound = std::min(c->local_entries_max, entries_max);
+        const std::size_t used = bound < 1'000 ? 1 : shards_per_class;
         for (std::size_t i = 0; i < used; ++i) {
             shards_[c->index][i] = std::make_unique<shard>(
-                local_limits{c->policy, c->local_entries_max / used, c->local_bytes_max / used});
+                local_limits{c->policy, bound / used, c->local_bytes_max / used});
         }
     }
 }

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,8 +27,10 @@ public:
         std::uint64_t cleared = 0;
     };
 
-    // `always_confirmed`: no invalidation can be missed (see settings::exclusive).
-    local_level(const base::clock& clock, milliseconds unconfirmed_age, bool always_confirmed);
+    // `always_confirmed`: no invalidation can be missed (see settings::exclusive). `entries_max`:
+    // of each class, where the class's own bound is greater.
+    local_level(const base::clock& clock, milliseconds unconfirmed_age, bool always_confirmed,
+                std::size_t entries_max = std::numeric_limits<std::size_t>::max());
 
     [[nodiscard]] std::optional<entry> find(const key& where, std::optional<base::position> after);
     [[nodiscard]] ticket take_ticket(const key& where) const;

@@ -167,6 +167,17 @@ TEST(local_level, lives_its_time_when_nothing_can_be_missed) {
     EXPECT_FALSE(f.level.find(f.where, {}));
 }
 
+TEST(local_level, is_bounded_by_the_setting_too) {
+    base::manual_clock clock{base::utc_time{}};
+    base::seeded_random random(9);
+    local_level level(clock, seconds(1), true, 100);
+    for (int i = 0; i < 500; ++i) {
+        level.freshen(keys::player(base::uuid::make_random(random)), entry{{1}, {1}, false, "x"});
+    }
+    EXPECT_EQ(100u, level.used().entries);
+    EXPECT_EQ(400u, level.used().evictions);
+}
+
 TEST(local_level, absence_lives_shorter) {
     level_fixture f(true);
     f.level.freshen(f.where, {{5}, {5}, true, {}});
