@@ -175,6 +175,10 @@ TEST_F(outage, a_nemesis_never_makes_the_cache_wrong) {
         play(20);
     }
     EXPECT_TRUE(eventually([&] { return served_from_redis(reader); }));
+    // Other processes are right within the lease, and stay right.
+    for (const key& who : players) {
+        EXPECT_TRUE(eventually([&] { return w.sql.get(who).payload == reader.get(who).payload; }));
+    }
     for (const key& who : players) {
         EXPECT_EQ(w.sql.get(who).payload, reader.get(who).payload);
     }
