@@ -2,15 +2,14 @@
 
 #include "cache/service.hpp"
 #include "game/catalog.hpp"
+#include "readmodel/check_rows.hpp"
 #include "readmodel/dead_letters.hpp"
 #include "readmodel/fold.hpp"
 #include "readmodel/leases.hpp"
 #include "readmodel/parking.hpp"
-#include "readmodel/sql_rows.hpp"
 #include "runtime/deadline.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -25,17 +24,6 @@ using eventlog::direction;
 
 constexpr std::size_t scan_events = 4'096;
 constexpr std::size_t load_page = 512;
-
-// What was read from SQL for one page of things, in one snapshot.
-struct snapshot {
-    std::array<std::optional<base::position>, partition_count> done;
-    std::unordered_map<base::uuid, object> players;
-    std::unordered_map<base::uuid, object> techniques; // by player; key: technique id
-    std::unordered_map<base::uuid, object> records;    // by session
-    std::unordered_map<base::uuid, std::vector<base::uuid>> sessions_of;
-    std::unordered_map<base::uuid, object> totals;
-    std::unordered_map<base::uuid, statistics_view> statistics; // the view, for the cache
-};
 
 struct run_state {
     check_parts uses;
@@ -87,101 +75,6 @@ struct run_state {
 const object* find(const std::unordered_map<base::uuid, object>& in, const base::uuid& id) {
     const auto at = in.find(id);
     return at == in.end() ? nullptr : &at->second;
-}
-
-object totals_object(const statistics_change& from) {
-    return {{"totalCultivationSessions", from.sessions},
-            {"totalCultivationSeconds", from.seconds},
-            {"totalExperienceFromCultivation", from.experience},
-            {"breakthroughsAchieved", from.breakthroughs},
-            {"totalTechniques", from.techniques},
-            {"masterLevelTechniques", from.masters},
-            {"cultivationPosition", static_cast<std::int64_t>(from.cultivation_position.value)},
-            {"position", static_cast<std::int64_t>(from.position.value)}};
-}
-
-postgres::query by_ids(postgres::sql_text text, const std::vector<base::uuid>& ids) {
-    postgres::query q{text};
-    q.values.add_array(ids);
-    return q;
-}
-
-// The rows that belong to these players, in one snapshot with the checkpoints.
-awaitable<base::result<snapshot>> read_rows(postgres::database& database,
-                                            std::vector<base::uuid> players) {
-    auto begun = co_await database.begin();
-    if (!begun) {
-        co_return base::fail(std::move(begun.error()));
-    }
-    std::vector<postgres::query> all;
-    all.push_back({"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"});
-    all.push_back({"SELECT partition, position FROM projection_checkpoints"});
-    all.push_back(by_ids("SELECT " IMMORTAL_PLAYER_COLUMNS ", p.level_position, p.wealth, "
-                         "p.wealth_position FROM players p WHERE p.id = ANY($1::uuid[])",
-                         players));
-    all.push_back(by_ids("SELECT k.player_id, " IMMORTAL_TECHNIQUE_COLUMNS
-                         " FROM player_techniques k "
-                         "LEFT JOIN techniques c ON c.technique_id = k.technique_id "
-                         "WHERE k.player_id = ANY($1::uuid[])",
-                         players));
-    all.push_back(by_ids("SELECT " IMMORTAL_CULTIVATION_COLUMNS
-                         " FROM cultivation_records r WHERE r.player_id = ANY($1::uuid[])",
-                         players));
-    all.push_back(by_ids("SELECT player_id, total_cultivation_sessions, "
-                         "total_cultivation_seconds, total_experience_from_cultivation, "
-                         "breakthroughs_achieved, total_techniques, master_level_techniques, "
-                         "cultivation_position, position FROM player_statistics_totals "
-                         "WHERE player_id = ANY($1::uuid[])",
-                         players));
-    all.push_back(by_ids("SELECT " IMMORTAL_STATISTICS_COLUMNS
-                         " FROM player_statistics s JOIN players p ON p.id = s.id "
-                         "LEFT JOIN player_statistics_totals t ON t.player_id = s.id "
-                         "WHERE s.id = ANY($1::uuid[])",
-                         players));
-    auto done = co_await (*begun)->run_all(std::move(all));
-    if (!done) {
-        co_return base::fail(std::move(done.error()));
-    }
-    const auto& rows = *done;
-    snapshot out;
-    for (std::size_t i = 0; i < rows[1].size(); ++i) {
-        out.done.at(static_cast<std::size_t>(rows[1].get<std::int64_t>(i, 0))) =
-            rows[1].get<std::optional<base::position>>(i, 1);
-    }
-    for (std::size_t i = 0; i < rows[2].size(); ++i) {
-        const player_view view = read_player(rows[2], i, 0);
-        object row = base::encode(view).get_object();
-        row["levelPosition"] = rows[2].get<std::int64_t>(i, 24);
-        row["wealth"] = rows[2].get<std::int64_t>(i, 25);
-        row["wealthPosition"] = rows[2].get<std::int64_t>(i, 26);
-        out.players.emplace(view.id, std::move(row));
-    }
-    for (std::size_t i = 0; i < rows[3].size(); ++i) {
-        const technique_view view = read_technique(rows[3], i, 1);
-        out.techniques[rows[3].get<base::uuid>(i, 0)][view.technique_id] = base::encode(view);
-    }
-    for (std::size_t i = 0; i < rows[4].size(); ++i) {
-        const cultivation_view view = read_cultivation(rows[4], i, 0);
-        out.records.emplace(view.session_id, base::encode(view).get_object());
-        out.sessions_of[view.player_id].push_back(view.session_id);
-    }
-    for (std::size_t i = 0; i < rows[5].size(); ++i) {
-        statistics_change row;
-        row.sessions = rows[5].get<std::int64_t>(i, 1);
-        row.seconds = rows[5].get<std::int64_t>(i, 2);
-        row.experience = rows[5].get<std::int64_t>(i, 3);
-        row.breakthroughs = rows[5].get<std::int64_t>(i, 4);
-        row.techniques = rows[5].get<std::int64_t>(i, 5);
-        row.masters = rows[5].get<std::int64_t>(i, 6);
-        row.cultivation_position = rows[5].get<base::position>(i, 7);
-        row.position = rows[5].get<base::position>(i, 8);
-        out.totals.emplace(rows[5].get<base::uuid>(i, 0), totals_object(row));
-    }
-    for (std::size_t i = 0; i < rows[6].size(); ++i) {
-        statistics_view view = read_statistics(rows[6], i, 0);
-        out.statistics.emplace(view.id, std::move(view));
-    }
-    co_return out;
 }
 
 // The session that a player's event begins, if it does.
@@ -260,7 +153,7 @@ awaitable<void> compare_cached(run_state& run, cache::key key, std::string where
     }
 }
 
-awaitable<base::status> check_sessions(run_state& run, const snapshot& rows, base::uuid player,
+awaitable<base::status> check_sessions(run_state& run, const row_snapshot& rows, base::uuid player,
                                        std::set<base::uuid> sessions, base::position until,
                                        statistics_change& gain) {
     for (const base::uuid& session : sessions) {
@@ -289,7 +182,7 @@ awaitable<base::status> check_sessions(run_state& run, const snapshot& rows, bas
     co_return base::status{};
 }
 
-awaitable<void> check_cached_lists(run_state& run, const snapshot& rows, base::uuid id) {
+awaitable<void> check_cached_lists(run_state& run, const row_snapshot& rows, base::uuid id) {
     if (const auto at = rows.statistics.find(id); at != rows.statistics.end()) {
         co_await compare_cached(run, cache::keys::player_stats(id), "cache statistics", id,
                                 base::encode(at->second).get_object(), at->second.position);
@@ -314,7 +207,7 @@ awaitable<void> check_cached_lists(run_state& run, const snapshot& rows, base::u
     }
 }
 
-awaitable<void> compare_player(run_state& run, const snapshot& rows, base::uuid id,
+awaitable<void> compare_player(run_state& run, const row_snapshot& rows, base::uuid id,
                                const player_fold& fold, const statistics_change& gain) {
     std::optional<object> expected;
     std::optional<object> techniques;
@@ -344,7 +237,7 @@ awaitable<void> compare_player(run_state& run, const snapshot& rows, base::uuid 
     }
 }
 
-awaitable<base::status> check_player(run_state& run, const snapshot& rows, base::uuid id) {
+awaitable<base::status> check_player(run_state& run, const row_snapshot& rows, base::uuid id) {
     if (run.parked.owners.contains(id)) {
         ++run.report.parked;
         co_return base::status{};
