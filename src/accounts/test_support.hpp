@@ -18,6 +18,12 @@ namespace immortal::accounts {
 
 std::span<const base::embedded_file> sql_files();
 
+// Empty for a value.
+template <typename T>
+std::optional<base::errc> code_of(const base::result<T>& from) {
+    return from ? std::nullopt : std::optional(from.error().code);
+}
+
 class accounts_fixture : public testing::Test {
 protected:
     static constexpr auto good = "moonlit-sword-peak";
