@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "postgres/pool.hpp"
+#include "runtime/uncancelled.hpp"
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -241,7 +242,7 @@ public:
 private:
     awaitable<outcome> on_strand(std::vector<query> queries, bool ends) {
         return asio::co_spawn(strand_, run_in_block(state_, std::move(queries), ends),
-                              asio::use_awaitable);
+                              runtime::uncancelled());
     }
 
     strand strand_;
@@ -272,18 +273,19 @@ public:
     }
 
     awaitable<base::result<rows>> run(query q) override {
-        return asio::co_spawn(pool_->executor(), run_one(pool_, std::move(q)), asio::use_awaitable);
+        return asio::co_spawn(pool_->executor(), run_one(pool_, std::move(q)),
+                              runtime::uncancelled());
     }
     awaitable<outcome> run_all(std::vector<query> queries) override {
         return asio::co_spawn(pool_->executor(), run_now(pool_, std::move(queries), true),
-                              asio::use_awaitable);
+                              runtime::uncancelled());
     }
     awaitable<base::result<std::unique_ptr<transaction>>> begin() override {
-        return asio::co_spawn(pool_->executor(), begin_block(pool_), asio::use_awaitable);
+        return asio::co_spawn(pool_->executor(), begin_block(pool_), runtime::uncancelled());
     }
     [[nodiscard]] bool available() const override { return pool_->available(); }
     awaitable<void> stop() override {
-        return asio::co_spawn(pool_->executor(), stop_pool(pool_), asio::use_awaitable);
+        return asio::co_spawn(pool_->executor(), stop_pool(pool_), runtime::uncancelled());
     }
 
 private:

@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 #include "postgres/connection.hpp"
+#include "runtime/uncancelled.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -105,7 +106,7 @@ public:
     ~own_listener() override { cancel(); }
 
     awaitable<base::result<payload>> next() override {
-        return asio::co_spawn(state_->executor(), state_->next(state_), asio::use_awaitable);
+        return asio::co_spawn(state_->executor(), state_->next(state_), runtime::uncancelled());
     }
     void cancel() override {
         asio::post(state_->executor(), [state = state_] { state->cancel(); });

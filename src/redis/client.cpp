@@ -1,6 +1,7 @@
 #include "redis/client.hpp"
 
 #include "redis/link.hpp"
+#include "runtime/uncancelled.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -53,7 +54,7 @@ public:
         const auto count = static_cast<double>(commands.size());
         const auto& via = links_[next_.fetch_add(1, std::memory_order_relaxed) % links_.size()];
         auto got = co_await asio::co_spawn(via->executor(), via->run(std::move(commands)),
-                                           asio::use_awaitable);
+                                           runtime::uncancelled());
         seconds_.observe(
             std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
         (got ? succeeded_ : failed_).add(count);
@@ -75,7 +76,7 @@ public:
 
     awaitable<void> stop() override {
         for (const auto& each : links_) {
-            co_await asio::co_spawn(each->executor(), each->stop(), asio::use_awaitable);
+            co_await asio::co_spawn(each->executor(), each->stop(), runtime::uncancelled());
         }
     }
 

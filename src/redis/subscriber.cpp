@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 #include "redis/session.hpp"
+#include "runtime/uncancelled.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -147,7 +148,7 @@ public:
     ~own_subscriber() override { cancel(); }
 
     awaitable<delivery> next() override {
-        return asio::co_spawn(state_->executor(), state_->next(state_), asio::use_awaitable);
+        return asio::co_spawn(state_->executor(), state_->next(state_), runtime::uncancelled());
     }
     void cancel() override {
         asio::post(state_->executor(), [state = state_] { state->cancel(); });

@@ -1,0 +1,18 @@
+// Hopping to another executor without taking the caller's cancellation along.
+#pragma once
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace immortal::runtime {
+
+// The completion token for `co_await co_spawn(other_executor, work, uncancelled())`: `work` runs to
+// its own end. With plain use_awaitable Asio would send the caller's cancellation to the other
+// executor by the address of a signal that is gone if `work` ends first.
+[[nodiscard]] inline auto uncancelled() {
+    return boost::asio::bind_cancellation_slot(boost::asio::cancellation_slot(),
+                                               boost::asio::use_awaitable);
+}
+
+} // namespace immortal::runtime
