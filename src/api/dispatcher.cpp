@@ -44,9 +44,7 @@ std::vector<route> with_document(std::vector<route> routes, const std::string& d
     own.summary = "This interface as an OpenAPI 3.1 document";
     own.needs = access::anyone;
     own.answer_schema = {{"type", "object"}};
-    own.handle = [&document](call&) -> awaitable<result<answer>> {
-        return constant_answer(document, freshness::minutes);
-    };
+    own.handle = [&document](call&) { return constant_answer(document, freshness::minutes); };
     routes.push_back(std::move(own));
     return routes;
 }
@@ -127,13 +125,12 @@ awaitable<status> dispatcher::state::admit(const route& r, call& c) {
         if (!token) {
             co_return fail(std::move(token.error()));
         }
-        c.token = std::move(*token);
-        result<caller> who = co_await authenticate(c.token);
+        result<caller> who = co_await authenticate(std::move(*token));
         if (!who) {
             co_return fail(std::move(who.error()));
         }
         c.who = std::move(*who);
-        if (r.needs == access::staff && !c.who->is_staff()) {
+        if (r.needs == access::staff && !is_staff(*c.who)) {
             co_return fail(errc::forbidden, "This needs the role of a game master.");
         }
     }

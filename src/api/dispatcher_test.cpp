@@ -47,10 +47,10 @@ awaitable<result<answer>> make(call& c) {
 
 result<caller> who_is(const std::string& token) {
     if (token == "staff") {
-        return caller{{}, {}, "gm", role::gm};
+        return caller{{}, "gm", accounts::role::gm, {}, {}};
     }
     if (token == "user") {
-        return caller{{}, {}, "li", role::player};
+        return caller{{}, "li", accounts::role::player, {}, {}};
     }
     return fail(errc::unauthenticated, "Log in again.");
 }

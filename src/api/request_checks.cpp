@@ -170,7 +170,7 @@ status read_body(const route& r, call& c) {
 }
 
 std::string acting_key(const call& c) {
-    std::string key = c.who ? c.who->user.text() : std::string();
+    std::string key = c.who ? c.who->user_id.text() : std::string();
     key.push_back('/');
     if (!c.ids.empty()) {
         return key + c.ids.front().text();

@@ -1,6 +1,7 @@
 // Routes as data: what the router, the checks, the OpenAPI document and the tests read.
 #pragma once
 
+#include "accounts/service.hpp"
 #include "api/http_server.hpp"
 #include "api/message.hpp"
 #include "api/rate_limiter.hpp"
@@ -21,16 +22,11 @@
 
 namespace immortal::api {
 
-// Who is asking, as the accounts know them.
-enum class role : std::uint8_t { player, gm, admin };
-struct caller {
-    base::uuid user;
-    base::uuid session;
-    std::string username;
-    role rank = role::player;
-
-    [[nodiscard]] bool is_staff() const noexcept { return rank != role::player; }
-};
+// Who is asking.
+using caller = accounts::principal;
+[[nodiscard]] inline bool is_staff(const caller& who) noexcept {
+    return who.rank != accounts::role::player;
+}
 
 // One call of a route: everything its handler may use. Outlives the handler's coroutine.
 struct call {
@@ -41,7 +37,6 @@ struct call {
     std::vector<std::string> names; // the pattern's {...:name} segments, in order
     query_parameters query;         // only names the route lists
     std::optional<caller> who;      // set on every route that is not for anyone
-    std::string token;              // the bearer token, on such routes
     base::json::value body;         // of routes with a body
     std::string idempotency_key;    // of routes with one; the client's or made here
     std::optional<base::position> after;
