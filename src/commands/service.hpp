@@ -37,7 +37,7 @@ struct service_settings {
     std::size_t attempts_max = 10;   // decisions of one command, after conflicts
     std::size_t waiting_max = 4'096; // commands that wait for an aggregate; more: exhausted
     std::size_t aggregates_max = 100'000;  // kept in memory, of each kind
-    std::size_t hot_bytes_max = 256 << 20; // about, of each kind
+    std::size_t hot_bytes_max = 128 << 20; // about, of each kind
     std::size_t keys_remembered = 65'536;  // (account, key) -> request, in this process
     std::size_t snapshots_max = 64;        // written at the same time; more are left out
     std::uint64_t snapshot_every = 100;    // events of a stream; 0: no snapshots
