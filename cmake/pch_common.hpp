@@ -1,5 +1,11 @@
-// What most sources include, parsed once (option IMMORTAL_PCH). No header may rely on it: the build without it must pass too.
+// What most sources include, parsed once (option IMMORTAL_PCH). No header may rely on it: the build
+// without it must pass too.
 #pragma once
+
+#include <boost/describe.hpp>
+#include <boost/json.hpp>
+#include <boost/mp11.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -20,8 +26,3 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <boost/describe.hpp>
-#include <boost/json.hpp>
-#include <boost/mp11.hpp>
-#include <fmt/format.h>
