@@ -22,6 +22,11 @@ boost::asio::awaitable<std::string> demand(wire* on, std::string request) {
     co_return std::string(answer.body);
 }
 
+void note_position(character& who, std::string_view body) {
+    const std::string position = member_text(body, "position");
+    std::from_chars(position.data(), position.data() + position.size(), who.last_position);
+}
+
 // Ids of the catalogue's entries for level 1 whose `kind_key`, if given, is `kind`.
 std::vector<std::string> beginners(const std::string& body, const char* id_key,
                                    const char* kind_key, std::string_view kind) {
@@ -84,6 +89,7 @@ boost::asio::awaitable<game> game::set_up(std::uint16_t port, std::size_t accoun
                                  fmt::format("learn-{}-{}", called, technique)));
                 if (learned.status < 300) {
                     who.technique_id = technique;
+                    note_position(who, learned.body);
                     break;
                 }
             }
@@ -139,8 +145,7 @@ bool game::learn(character& who, const wire_answer& answer) const {
         ++who.step;
     }
     if (accepted) {
-        const std::string position = member_text(answer.body, "position");
-        std::from_chars(position.data(), position.data() + position.size(), who.last_position);
+        note_position(who, answer.body);
     }
     return accepted;
 }
