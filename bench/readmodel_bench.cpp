@@ -92,6 +92,7 @@ int main(int argc, char** argv) {
     for (long i = 0; i < players; ++i) {
         story.create_player("player" + std::to_string(i));
     }
+    story.set_pace(60'000); // a month or so in all
     story.act(static_cast<int>(wanted / 4), readmodel::testing::new_players::no);
     const auto events = static_cast<double>(count_events(engine, *store));
     const double limit = raw_rows(engine, *db, 100'000);

@@ -42,7 +42,7 @@ public:
 
     // One random command; refused ones change nothing.
     void act(new_players joins = new_players::now_and_then) {
-        clock_.advance(std::chrono::seconds(1 + roll(20'000)));
+        clock_.advance(std::chrono::milliseconds(1 + roll(pace_ms_max_)));
         if (ids_.empty() || (joins == new_players::now_and_then && roll(12) == 0)) {
             create_player("player" + std::to_string(ids_.size()));
             return;
@@ -79,6 +79,9 @@ public:
                               "{}", eventlog::content::json};
         append({{std::move(stream), eventlog::expected_revision::any(), {std::move(e)}}});
     }
+
+    // Between two commands, of all players together.
+    void set_pace(std::size_t ms_max) { pace_ms_max_ = ms_max; }
 
     [[nodiscard]] const std::vector<base::uuid>& ids() const { return ids_; }
     [[nodiscard]] const game::player::state& state_of(base::uuid id) { return players_[id].state; }
@@ -168,6 +171,7 @@ private:
     base::seeded_random random_;
     std::mt19937_64 dice_;
     game::rules rules_;
+    std::size_t pace_ms_max_ = 20'000'000;
     std::map<base::uuid, actor> players_;
     std::vector<base::uuid> ids_;
 };
