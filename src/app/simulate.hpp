@@ -1,14 +1,14 @@
 // `immortal simulate`: plays the game through the HTTP interface like real clients and measures it.
 //
 // Set-up, outside the measured time: a few accounts, each with many characters; every character
-// learns one technique. Then `connections` keep-alive connections play them in turn without pauses.
+// learns one technique. Then `connections` keep-alive connections play them in turn, each character
+// at most 18 times a second (the server lets one character do 20).
 // One turn is one command and `queries_per_command` queries:
 //   command   whatever the character can do now: start a cultivation, make progress, complete it
 //             (interrupt it when it would take longer than a minute), rest when the energy is used
 //             up, move to another place (one command in ten, and while there is no energy)
 //   queries   60 % the character itself, 15 % statistics, 10 % techniques, 10 % the first page of
-//   the
-//             cultivation leaderboard, 5 % the character's rank on it
+//             the cultivation leaderboard, 5 % the character's rank on it
 // After one command in 50 a query with ?after= the command's position measures the delay of the
 // read model. The server's rate limits stay on: on this machine every four connections come from a
 // loopback address of their own (127.0.0.2, ...), as players do from theirs; an answer 429 is

@@ -18,7 +18,8 @@ constexpr int delay_sample_every = 50; // commands
 constexpr int move_percent = 10;       // of the commands of a character that is not cultivating
 constexpr auto delay_limit = std::chrono::seconds(10);
 constexpr auto session_wait_max = std::chrono::seconds(60); // a longer one is interrupted
-constexpr auto progress_pause = std::chrono::milliseconds(200);
+constexpr auto progress_pause = std::chrono::milliseconds(75);
+constexpr auto command_pause = std::chrono::milliseconds(55); // of one character
 constexpr auto tired_pause = std::chrono::seconds(1);
 
 enum class action : std::uint8_t { start, progress, complete, interrupt, rest, move, nothing };
@@ -180,24 +181,27 @@ awaitable<void> measure_delay(worker& self, counters& shared, const character& w
     self.delays.record(steady_clock::now() - began);
 }
 
-awaitable<void> command(worker& self, counters& shared, character& who) {
+// false: there is nothing to do for the character just now.
+awaitable<bool> command(worker& self, counters& shared, character& who) {
     const action what = choose(who, self.dice);
     if (what == action::nothing)
-        co_return;
+        co_return false;
     const http_call call = call_of(what, who, self.locations, self.dice);
+    who.not_before = steady_clock::now() + command_pause;
     const auto answer = co_await timed(self, shared, who, call, self.commands);
     if (!answer)
-        co_return;
+        co_return true;
     if (answer->status == 409) {
         ++shared.refused;
         note(self, call, *answer);
         learn_refusal(what, who, text_member(answer->body, "code"));
-        co_return;
+        co_return true;
     }
     const std::uint64_t number = ++shared.accepted;
     learn_success(what, who, answer->body);
     if (number % delay_sample_every == 0)
         co_await measure_delay(self, shared, who, position_member(answer->body));
+    co_return true;
 }
 
 std::string query_target(const character& who, std::mt19937_64& dice) {
@@ -221,10 +225,9 @@ awaitable<void> play(worker& self, counters& shared, std::uint32_t queries_per_c
         for (character& who : self.characters) {
             if (shared.stop)
                 break;
-            if (steady_clock::now() < who.not_before)
+            if (steady_clock::now() < who.not_before || !co_await command(self, shared, who))
                 continue;
             idle = false;
-            co_await command(self, shared, who);
             for (std::uint32_t i = 0; i < queries_per_command && !shared.stop; ++i) {
                 http_call call{
                     .verb = "GET", .target = query_target(who, self.dice), .token = who.token};
@@ -233,7 +236,7 @@ awaitable<void> play(worker& self, counters& shared, std::uint32_t queries_per_c
             }
         }
         if (idle)
-            co_await runtime::wait_for(std::chrono::milliseconds(20));
+            co_await runtime::wait_for(std::chrono::milliseconds(2));
     }
 }
 
