@@ -41,7 +41,7 @@ private:
 class connection_table {
 public:
     struct limits {
-        std::size_t total = 16'384;
+        std::size_t total = 4'096;
         std::size_t per_source = 1'024;
     };
     explicit connection_table(limits given) : limits_(given) {}

@@ -1,4 +1,5 @@
 #include "api/full_stack.hpp"
+#include "base/log.hpp"
 #include "eventstore/memory_store.hpp"
 #include "game/catalog.hpp"
 #include "readmodel/migrations.hpp"
@@ -13,6 +14,7 @@ using namespace std::chrono_literals;
 
 void require(bool condition, const std::string& what) {
     if (!condition) {
+        base::log_error("test", "set-up failed", {{"what", what}});
         throw std::runtime_error("test set-up: " + what);
     }
 }

@@ -27,7 +27,7 @@ struct http_settings {
     std::size_t header_size_max = 16 * 1024; // request line and header fields, bytes
     std::size_t header_fields_max = 64;
     std::size_t body_size_max = 64 * 1024;
-    std::size_t connections_max = 16'384;
+    std::size_t connections_max = 4'096;
     std::size_t connections_per_source_max = 1'024;
 
     milliseconds read_timeout{10'000};  // from the first byte of a request to its last
