@@ -66,6 +66,15 @@ struct guardian::state {
     std::uint64_t next_id = 1;
     std::map<std::uint64_t, std::weak_ptr<child_process::state>> children;
 
+    state() = default;
+    ~state() {
+        if (socket >= 0) {
+            close(socket); // no earlier: another thread may be sending
+        }
+    }
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+
     void read_replies();
     void apply(const protocol::reply& reply);
     void end_all();
@@ -251,7 +260,6 @@ void guardian::shut_down() {
     }
     ::shutdown(state_->socket, SHUT_WR); // the guardian sees the end, replies still come
     state_->reader.join();               // ends with the guardian
-    close(state_->socket);
     while (waitpid(state_->pid, nullptr, 0) < 0 && errno == EINTR) {
     }
 }

@@ -58,8 +58,8 @@ public:
     [[nodiscard]] bool lost() const;
     [[nodiscard]] pid_t pid() const;
 
-    // Ends every child that still runs, by its plan, and waits for the guardian's end. Call it once
-    // no other thread uses the guardian.
+    // Ends every child that still runs, by its plan, and waits for the guardian's end. A spawn() on
+    // another thread fails from then on.
     void shut_down();
 
     struct state; // of guardian.cpp

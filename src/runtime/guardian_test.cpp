@@ -80,7 +80,7 @@ TEST_F(guardians, runs_under_another_account) {
 
 TEST_F(guardians, shutting_down_ends_every_child) {
     auto child = spawn(shell("sleep 1000"));
-    const auto seen = identity_of(child.pid());
+    const auto seen = identity_of(child.pid()).value();
     EXPECT_TRUE(is_running(seen));
     guardian_->shut_down();
     EXPECT_FALSE(is_running(seen));
@@ -91,7 +91,7 @@ TEST_F(guardians, shutting_down_ends_every_child) {
 
 TEST_F(guardians, the_loss_of_the_guardian_ends_the_children_and_is_seen) {
     auto child = spawn(shell("exec sleep 1000"));
-    const auto seen = identity_of(child.pid());
+    const auto seen = identity_of(child.pid()).value();
     kill(guardian_->pid(), SIGKILL);
     ASSERT_TRUE(child.wait(patience).has_value());
     EXPECT_TRUE(guardian_->lost());

@@ -62,6 +62,14 @@ protected:
         return {.data_folder = data_, .log_folder = data_, .probe_interval = 100ms};
     }
 
+    // A server of its own, forked while this process has one thread (a sanitizer's demand).
+    std::unique_ptr<forked_server> fork_server(const std::function<std::vector<pid_t>()>& body) {
+        guardian_.reset();
+        auto server = std::make_unique<forked_server>(body);
+        guardian_ = guardian::start().value();
+        return server;
+    }
+
     temporary_folder folder_;
     fs::path data_ = folder_.path;
     std::unique_ptr<guardian> guardian_ = guardian::start().value();
@@ -160,7 +168,7 @@ TEST_F(managed, a_long_path_puts_the_sockets_elsewhere) {
 TEST_F(managed, leftovers_of_a_former_run_are_ended) {
     std::vector<process_identity> left;
     {
-        forked_server former([&] {
+        const auto former = fork_server([&] {
             auto g = guardian::start().value().release();
             auto* db = new managed_postgres(*g, postgres());
             auto* cache = new managed_redis(*g, redis());
@@ -169,9 +177,9 @@ TEST_F(managed, leftovers_of_a_former_run_are_ended) {
             kill(g->pid(), SIGSTOP); // this guardian will not help
             return pids;
         });
-        left = former.children;
+        left = former->children;
         ASSERT_EQ(left.size(), 2u);
-        former.end(SIGKILL);
+        former->end(SIGKILL);
     }
     EXPECT_TRUE(is_running(left[0]) && is_running(left[1]));
     managed_postgres db(*guardian_, postgres());
@@ -189,16 +197,16 @@ TEST_F(managed, leftovers_of_a_former_run_are_ended) {
 }
 
 TEST_F(managed, kill_of_the_server_leaves_neither_postgres_nor_redis) {
-    forked_server server([&] {
+    const auto server = fork_server([&] {
         auto g = guardian::start().value().release();
         auto* db = new managed_postgres(*g, postgres());
         auto* cache = new managed_redis(*g, redis());
         (void)(db->begin() && cache->begin() && db->wait_ready() && cache->wait_ready());
         return std::vector<pid_t>{g->pid(), db->status().pid, cache->status().pid};
     });
-    ASSERT_EQ(server.children.size(), 3u);
-    server.end(SIGKILL);
-    EXPECT_TRUE(eventually([&] { return all_ended(server.children); }));
+    ASSERT_EQ(server->children.size(), 3u);
+    server->end(SIGKILL);
+    EXPECT_TRUE(eventually([&] { return all_ended(server->children); }));
     EXPECT_TRUE(find_processes("postgres", (data_ / "postgres").string()).empty());
 }
 
@@ -274,7 +282,7 @@ TEST_F(managed, works_as_an_ordinary_user) {
     const fs::path own = data_ / "own";
     fs::create_directory(own);
     ASSERT_EQ(chown(own.c_str(), nobody->uid, nobody->gid), 0);
-    forked_server server([&] {
+    const auto server = fork_server([&] {
         if (setgid(nobody->gid) != 0 || setuid(nobody->uid) != 0) {
             return std::vector<pid_t>{};
         }
@@ -286,9 +294,9 @@ TEST_F(managed, works_as_an_ordinary_user) {
         }
         return std::vector<pid_t>{db->status().pid, cache->status().pid};
     });
-    EXPECT_EQ(server.children.size(), 2u);
-    server.end(SIGKILL);
-    EXPECT_TRUE(eventually([&] { return all_ended(server.children); }));
+    EXPECT_EQ(server->children.size(), 2u);
+    server->end(SIGKILL);
+    EXPECT_TRUE(eventually([&] { return all_ended(server->children); }));
 }
 
 } // namespace

@@ -66,19 +66,6 @@ inline process_spec shell(const std::string& script, const fs::path& log = {}) {
     return spec;
 }
 
-inline process_identity identity_of(pid_t pid) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string line;
-    std::getline(file, line);
-    process_identity out{pid, 0};
-    std::size_t at = line.rfind(')');
-    for (int field = 3; field <= 22 && at != std::string::npos; ++field) {
-        at = line.find(' ', at + 1);
-    }
-    out.start_ticks = at == std::string::npos ? 0 : std::strtoull(&line[at], nullptr, 10);
-    return out;
-}
-
 // A server process of its own: runs `body` in a forked process, which reports pids through
 // `report`, and then lives until it is killed.
 class forked_server {
@@ -100,7 +87,7 @@ public:
         close(ends[1]);
         pid_t reported = 0;
         while (read(ends[0], &reported, sizeof reported) == sizeof reported) {
-            children.push_back(identity_of(reported));
+            children.push_back(identity_of(reported).value_or(process_identity{}));
         }
         close(ends[0]);
     }

@@ -70,6 +70,11 @@ std::string exit_status::text() const {
     return signal != 0 ? "signal " + std::to_string(signal) : "exit code " + std::to_string(code);
 }
 
+std::optional<process_identity> identity_of(pid_t pid) {
+    const auto stat = read_stat(pid);
+    return stat ? std::optional(process_identity{pid, stat->start_ticks}) : std::nullopt;
+}
+
 bool is_running(const process_identity& process) {
     const auto stat = read_stat(process.pid);
     return stat && stat->start_ticks == process.start_ticks && stat->state != 'Z' &&

@@ -3,6 +3,8 @@
 
 #include "runtime/process_spec.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +17,8 @@ struct process_identity {
     std::uint64_t start_ticks = 0; // since the machine's start
 };
 
-[[nodiscard]] bool is_running(const process_identity& process); // false for a zombie
+[[nodiscard]] std::optional<process_identity> identity_of(pid_t pid); // empty: no such process
+[[nodiscard]] bool is_running(const process_identity& process);       // false for a zombie
 
 [[nodiscard]] std::vector<pid_t> children_of(pid_t parent);
 
