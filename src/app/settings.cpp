@@ -52,7 +52,6 @@ account_settings read_accounts(const base::config& c) {
     return {.session_idle = std::chrono::minutes(c.integer("accounts.session_idle_minutes")),
             .session_absolute = std::chrono::hours(c.integer("accounts.session_absolute_hours")),
             .sessions_max = whole<std::size_t>(c, "accounts.sessions_max"),
-            .characters_max = whole<std::size_t>(c, "accounts.characters_max"),
             .hashes_at_once = whole<unsigned>(c, "accounts.hashes_at_once"),
             .hash_queue_max = whole<std::size_t>(c, "accounts.hash_queue_max")};
 }
@@ -108,11 +107,8 @@ settings read_settings(const base::config& c) {
         .limits = read_limits(c),
         .accounts = read_accounts(c),
         .commands = read_commands(c),
-        .cache = {.enabled = c.boolean("cache.enabled"),
-                  .entries_per_class = whole<std::size_t>(c, "cache.entries_per_class"),
-                  .warm_up = c.boolean("cache.warm_up")},
-        .projector = {.batch_events_max = whole<std::size_t>(c, "projector.batch_events_max"),
-                      .batch_wait = millis(c, "projector.batch_wait_ms")},
+        .cache = {.enabled = c.boolean("cache.enabled")},
+        .projector = {.batch_events_max = whole<std::size_t>(c, "projector.batch_events_max")},
         .log_level = level_of(c.text("log.level")),
         .log_format =
             c.text("log.format") == "json" ? base::log_format::json : base::log_format::text,

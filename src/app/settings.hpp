@@ -67,7 +67,6 @@ struct account_settings {
     milliseconds session_idle{};
     milliseconds session_absolute{};
     std::size_t sessions_max = 0;
-    std::size_t characters_max = 0;
     unsigned hashes_at_once = 0;
     std::size_t hash_queue_max = 0;
 };
@@ -82,13 +81,10 @@ struct command_settings {
 
 struct cache_settings {
     bool enabled = true;
-    std::size_t entries_per_class = 0;
-    bool warm_up = true;
 };
 
 struct projector_settings {
     std::size_t batch_events_max = 0;
-    milliseconds batch_wait{};
 };
 
 struct settings {

@@ -249,11 +249,6 @@ void add_account_keys(config_registry& registry) {
               .doc = "Sessions of one account at once; a new log-in ends the oldest.",
               .minimum = 1,
               .maximum = 10'000})
-        .add({.name = "accounts.characters_max",
-              .fallback = whole(64),
-              .doc = "Characters of one account.",
-              .minimum = 1,
-              .maximum = 1'000'000})
         .add({.name = "accounts.hashes_at_once",
               .fallback = whole(1),
               .doc = "Passwords hashed at the same time (argon2id, 19 MiB, about 60 ms each).",
@@ -268,28 +263,16 @@ void add_account_keys(config_registry& registry) {
 
 void add_derived_keys(config_registry& registry) {
     registry.describe_section("cache", "The cache in front of the read model.")
-        .add({.name = "cache.enabled",
-              .fallback = true,
-              .doc = "Off: every query goes to PostgreSQL. For comparison and for finding faults."})
-        .add({.name = "cache.entries_per_class",
-              .fallback = whole(20'000),
-              .doc = "Entries of each class that the process itself keeps.",
-              .minimum = 1,
-              .maximum = 100'000'000})
-        .add({.name = "cache.warm_up",
-              .fallback = true,
-              .doc = "Load the leaderboards and the game's configuration at start."});
+        .add(
+            {.name = "cache.enabled",
+             .fallback = true,
+             .doc = "Off: every query goes to PostgreSQL. For comparison and for finding faults."});
     registry.describe_section("projector", "Events into the read model.")
         .add({.name = "projector.batch_events_max",
               .fallback = whole(2000),
               .doc = "Events of one transaction at most.",
               .minimum = 1,
-              .maximum = 100'000})
-        .add({.name = "projector.batch_wait_ms",
-              .fallback = whole(2),
-              .doc = "How long a batch that is not full waits for more events.",
-              .minimum = 0,
-              .maximum = 1'000});
+              .maximum = 100'000});
 }
 
 } // namespace

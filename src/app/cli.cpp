@@ -1,0 +1,172 @@
+#include "app/cli.hpp"
+
+#include "app/simulate_command.hpp"
+#include "app/version.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <functional>
+#include <memory>
+
+namespace immortal::app {
+
+namespace {
+
+// A flag that is another way to write a key of the configuration.
+struct key_flag {
+    const char* flag;
+    const char* key;
+    const char* help;
+};
+
+constexpr key_flag data_flag{"--data", "server.data",
+                             "Folder of everything the server keeps (default: ./data)"};
+constexpr key_flag store_flags[] = {
+    {"--event-store", "event_store.uri", "Event store; only the embedded one in this version"},
+    {"--postgres", "postgres.uri", "PostgreSQL to use instead of a managed one (libpq URI)"},
+};
+constexpr key_flag serve_flags[] = {
+    {"--http-port", "http.port", "Port of the HTTP interface, 0 for any free one (default: 8080)"},
+    {"--http-address", "http.address", "Numeric address to listen on (default: 127.0.0.1)"},
+    {"--redis", "redis.uri", "Redis to use instead of a managed one (redis:// or unix://)"},
+    {"--object-store", "object_store.uri", "Not used by this version"},
+    {"--threads", "server.threads", "Threads that serve requests (default: one a processor)"},
+    {"--time-scale", "game.time_scale", "Seconds of game time in one second (default: 1)"},
+    {"--log-level", "log.level", "debug, info, warning, error or off (default: info)"},
+    {"--log-format", "log.format", "text or json (default: text)"},
+};
+
+// Writes the flag into `to` when it is given. `to` outlives the parse.
+void add_key_flag(CLI::App& app, configuration& to, const key_flag& one) {
+    app.add_option_function<std::string>(
+           one.flag,
+           [&to, one](const std::string& value) { to.flags.push_back({one.flag, one.key, value}); },
+           one.help)
+        ->type_name("VALUE");
+}
+
+void add_configuration(CLI::App& app, configuration& to) {
+    app.add_option("--config", to.file, "Configuration file (see config/immortal.toml)")
+        ->type_name("FILE");
+    add_key_flag(app, to, data_flag);
+}
+
+void add_json(CLI::App& app, bool& to) {
+    app.add_flag("--json", to, "Machine-readable output");
+}
+
+// One parse: the structs it fills, and what to run then.
+struct parse {
+    serve_options serve;
+    check_options check;
+    rebuild_options rebuild;
+    stream_read_options stream;
+    log_options log;
+    simulate_command_options simulate;
+    bool version_json = false;
+    std::function<int()> chosen;
+};
+
+void add_server_commands(CLI::App& app, parse& into) {
+    CLI::App* serve = app.add_subcommand("serve", "Runs the server");
+    add_configuration(*serve, into.serve.config);
+    for (const key_flag& one : serve_flags) {
+        add_key_flag(*serve, into.serve.config, one);
+    }
+    for (const key_flag& one : store_flags) {
+        add_key_flag(*serve, into.serve.config, one);
+    }
+    add_json(*serve, into.serve.json);
+    serve->callback([&into] { into.chosen = [&into] { return run_serve(into.serve); }; });
+
+    CLI::App* simulate = app.add_subcommand("simulate", "Plays through HTTP and measures");
+    add_configuration(*simulate, into.simulate.config);
+    auto& play = into.simulate.play;
+    simulate->add_option("--url", play.url, "The server")->capture_default_str();
+    simulate->add_option("--players", play.players, "Characters")->capture_default_str();
+    simulate->add_option("--seconds", play.seconds, "Measured time")->capture_default_str();
+    simulate->add_option("--connections", play.connections,
+                         "Keep-alive connections; 0: one a player, at most 32");
+    simulate->add_option("--queries-per-command", play.queries_per_command, "Reads for each write")
+        ->capture_default_str();
+    simulate->add_option("--seed", play.seed, "Seed of the players' choices; 0: a new one");
+    add_json(*simulate, play.json);
+    simulate->callback(
+        [&into] { into.chosen = [&into] { return run_simulate_command(into.simulate); }; });
+}
+
+void add_data_commands(CLI::App& app, parse& into) {
+    CLI::App* check = app.add_subcommand(
+        "check", "Compares log, tables and cache; exit code 1 if they differ. Asks the server when "
+                 "one runs on the data");
+    add_configuration(*check, into.check.config);
+    check->add_option("--sample", into.check.sample, "Compare about so many players only");
+    add_json(*check, into.check.json);
+    check->callback([&into] { into.chosen = [&into] { return run_check(into.check); }; });
+
+    CLI::App* rebuild = app.add_subcommand(
+        "rebuild", "Makes the derived tables anew from the log; the server must not run");
+    add_configuration(*rebuild, into.rebuild.config);
+    add_json(*rebuild, into.rebuild.json);
+    rebuild->callback([&into] { into.chosen = [&into] { return run_rebuild(into.rebuild); }; });
+    for (const key_flag& one : store_flags) {
+        add_key_flag(*check, into.check.config, one);
+        add_key_flag(*rebuild, into.rebuild.config, one);
+    }
+}
+
+void add_log_commands(CLI::App& app, parse& into) {
+    CLI::App* stream = app.add_subcommand("stream", "Event streams");
+    stream->require_subcommand(1);
+    CLI::App* read = stream->add_subcommand("read", "Shows the events of a stream");
+    read->add_option("NAME", into.stream.stream, "The stream, for example player-<id>")->required();
+    read->add_option("--from", into.stream.from, "First revision (default: the end it starts at)");
+    read->add_option("--count", into.stream.count, "At most so many events");
+    read->add_flag("--backwards", into.stream.backwards, "Newest first");
+    add_configuration(*read, into.stream.config);
+    add_json(*read, into.stream.json);
+    read->callback([&into] { into.chosen = [&into] { return run_stream_read(into.stream); }; });
+
+    CLI::App* log = app.add_subcommand("log", "The event log");
+    log->require_subcommand(1);
+    CLI::App* info = log->add_subcommand("info", "What the log is and how far it goes");
+    CLI::App* verify = log->add_subcommand(
+        "verify", "Reads the whole log and checks every byte; the server must not run");
+    for (CLI::App* one : {info, verify}) {
+        add_configuration(*one, into.log.config);
+        add_json(*one, into.log.json);
+    }
+    info->callback([&into] { into.chosen = [&into] { return run_log_info(into.log); }; });
+    verify->callback([&into] { into.chosen = [&into] { return run_log_verify(into.log); }; });
+
+    CLI::App* version = app.add_subcommand("version", "Version and build");
+    add_json(*version, into.version_json);
+    version->callback(
+        [&into] { into.chosen = [&into] { return run_version(into.version_json); }; });
+}
+
+} // namespace
+
+int run_command_line(int count, char** arguments) {
+    CLI::App app("Immortality: the data platform of a cultivation game. Every key of the "
+                 "configuration can also be set as IMMORTAL_SECTION_KEY in the environment.",
+                 "immortal");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "immortal " + std::string(version_text()));
+    parse into;
+    add_server_commands(app, into);
+    add_data_commands(app, into);
+    add_log_commands(app, into);
+    try {
+        app.parse(count, arguments);
+    } catch (const CLI::Success& help) {
+        return app.exit(help);
+    } catch (const CLI::ParseError& problem) {
+        (void)app.exit(problem);
+        return exit_usage;
+    }
+    return into.chosen();
+}
+
+} // namespace immortal::app

@@ -1,0 +1,68 @@
+// The command line: parsed into plain structs, one for each command.
+#pragma once
+
+#include "app/settings.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace immortal::app {
+
+// Exit codes of the program.
+enum exit_code : int {
+    exit_success = 0,
+    exit_failure = 1, // it was understood, and did not succeed
+    exit_usage = 2,   // the command line or the configuration is wrong
+};
+
+// Where the configuration comes from, for every command that works on a data folder.
+struct configuration {
+    std::optional<std::filesystem::path> file;
+    std::vector<flag_value> flags;
+};
+
+struct serve_options {
+    configuration config;
+    bool json = false; // one JSON object instead of the screen
+};
+[[nodiscard]] int run_serve(const serve_options& options);
+
+struct check_options {
+    configuration config;
+    std::optional<std::uint64_t> sample;
+    bool json = false;
+};
+[[nodiscard]] int run_check(const check_options& options);
+
+struct rebuild_options {
+    configuration config;
+    bool json = false;
+};
+[[nodiscard]] int run_rebuild(const rebuild_options& options);
+
+struct stream_read_options {
+    configuration config;
+    std::string stream;
+    std::optional<std::uint64_t> from;
+    std::optional<std::uint64_t> count;
+    bool backwards = false;
+    bool json = false;
+};
+[[nodiscard]] int run_stream_read(const stream_read_options& options);
+
+struct log_options {
+    configuration config;
+    bool json = false;
+};
+[[nodiscard]] int run_log_info(const log_options& options);
+[[nodiscard]] int run_log_verify(const log_options& options);
+
+[[nodiscard]] int run_version(bool json);
+
+// Reads the arguments and runs the command; gives the exit code.
+[[nodiscard]] int run_command_line(int count, char** arguments);
+
+} // namespace immortal::app

@@ -1,0 +1,94 @@
+#include "app/core.hpp"
+
+#include "eventstore/embedded_store.hpp"
+#include "readmodel/migrations.hpp"
+
+#include <future>
+
+namespace immortal::app {
+
+base::result<std::unique_ptr<eventlog::log>>
+open_event_log(const data_folder& folder, const settings& options, base::file_system& files,
+               base::clock& clock, base::random_source& random, base::metrics* metrics) {
+    eventlog::log_settings s;
+    s.folder = folder.events().string();
+    s.segment_size = options.event_log.segment_bytes;
+    s.free_space_min = options.event_log.free_bytes_min;
+    s.queue_appends_max = options.event_log.queue_max;
+    return eventlog::log::open(s, files, clock, random, metrics);
+}
+
+core::core(const data_folder& folder, runtime::guardian& parent, const settings& options,
+           backing::redis_use use)
+    : engine({.threads = options.server.threads}), services(parent, folder, options, use) {}
+
+base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
+                                               const settings& options, backing::redis_use use) {
+    if (!options.event_store_uri.empty()) {
+        return base::fail(base::errc::invalid_argument,
+                          "This version has only the embedded event store: leave event_store.uri "
+                          "(--event-store) empty.");
+    }
+    std::unique_ptr<core> made(new core(folder, parent, options, use));
+    made->engine.start();
+    auto log_opened =
+        std::async(std::launch::async, [&] { return made->open_log(folder, options); });
+    auto begun = made->services.begin();
+    auto opened = log_opened.get();
+    if (!begun || !opened) {
+        return base::fail(begun ? opened.error() : begun.error());
+    }
+    if (auto ready = made->services.wait_ready(); !ready) {
+        return base::fail(ready.error());
+    }
+    if (auto connected = made->connect(options); !connected) {
+        return base::fail(connected.error());
+    }
+    return made;
+}
+
+base::status core::open_log(const data_folder& folder, const settings& options) {
+    auto opened = open_event_log(folder, options, files, clock, random, &metrics);
+    if (!opened) {
+        return base::fail(opened.error());
+    }
+    log = std::move(*opened);
+    store = eventstore::make_embedded_store(*log);
+    return {};
+}
+
+base::status core::connect(const settings& options) {
+    database_settings.uri = services.postgres_uri();
+    database_settings.connections_max = options.postgres.connections;
+    database_settings.statement_timeout = options.postgres.statement_timeout;
+    database = postgres::make_database(engine.executor(), database_settings, metrics);
+    if (!services.redis_uri().empty()) {
+        redis_settings.uri = services.redis_uri();
+        redis_settings.connections = options.redis.connections;
+        redis_settings.command_timeout = options.redis.timeout;
+        redis = redis::make_client(engine.executor(), redis_settings, metrics);
+    }
+    auto migrated = engine.run(postgres::migrate(*database, readmodel::migrations()));
+    if (!migrated && migrated.error().code == base::errc::unavailable) {
+        return base::fail(base::errc::unavailable, "PostgreSQL cannot be reached at " +
+                                                       without_password(services.postgres_uri()) +
+                                                       ": " + migrated.error().message);
+    }
+    return migrated;
+}
+
+core::~core() {
+    if (redis != nullptr) {
+        engine.run(redis->stop());
+    }
+    if (database != nullptr) {
+        engine.run(database->stop());
+    }
+    store.reset();
+    if (log != nullptr) {
+        log->close();
+    }
+    services.stop();
+}
+
+} // namespace immortal::app

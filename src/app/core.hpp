@@ -1,0 +1,63 @@
+// What the server and the operator's tools share: seams, threads, event log, PostgreSQL, Redis.
+#pragma once
+
+#include "app/backing.hpp"
+#include "app/data_folder.hpp"
+#include "app/settings.hpp"
+#include "base/clock.hpp"
+#include "base/file.hpp"
+#include "base/metrics.hpp"
+#include "base/random.hpp"
+#include "base/result.hpp"
+#include "eventlog/log.hpp"
+#include "eventstore/event_store.hpp"
+#include "postgres/database.hpp"
+#include "redis/client.hpp"
+#include "runtime/engine.hpp"
+#include "runtime/guardian.hpp"
+
+#include <memory>
+
+namespace immortal::app {
+
+// Everything is destroyed in the reverse of the order in which it stands here.
+class core {
+public:
+    // Starts the managed services while it opens the event log, and brings the schema up to date
+    // once PostgreSQL answers. `folder`, `parent`, `options` outlive it. Blocks. Errors: a sentence
+    // for the operator; nothing is left running then.
+    [[nodiscard]] static base::result<std::unique_ptr<core>> open(const data_folder& folder,
+                                                                  runtime::guardian& parent,
+                                                                  const settings& options,
+                                                                  backing::redis_use redis);
+
+    ~core(); // stops what open() started
+    core(const core&) = delete;
+    core& operator=(const core&) = delete;
+
+    base::metrics metrics;
+    base::system_clock clock;
+    base::system_random random;
+    base::posix_file_system files;
+    runtime::engine engine;
+    backing services;
+    std::unique_ptr<eventlog::log> log;
+    std::unique_ptr<eventstore::event_store> store;
+    postgres::settings database_settings;
+    std::unique_ptr<postgres::database> database;
+    redis::settings redis_settings;
+    std::unique_ptr<redis::client> redis; // null: unwanted
+
+private:
+    core(const data_folder& folder, runtime::guardian& parent, const settings& options,
+         backing::redis_use redis);
+    base::status open_log(const data_folder& folder, const settings& options);
+    base::status connect(const settings& options);
+};
+
+// The event log alone, for tools that need nothing else. The arguments outlive it.
+[[nodiscard]] base::result<std::unique_ptr<eventlog::log>>
+open_event_log(const data_folder& folder, const settings& options, base::file_system& files,
+               base::clock& clock, base::random_source& random, base::metrics* metrics);
+
+} // namespace immortal::app

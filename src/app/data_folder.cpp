@@ -1,0 +1,138 @@
+#include "app/data_folder.hpp"
+
+#include "base/log.hpp"
+#include "runtime/processes.hpp"
+#include "runtime/service_folders.hpp"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <optional>
+#include <sstream>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+
+namespace immortal::app {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// What the lock file says: "<pid> <start time> <user>".
+struct owner {
+    runtime::process_identity process;
+    std::string user;
+};
+
+std::optional<owner> read_owner(int fd) {
+    std::array<char, 256> bytes{};
+    const ssize_t size = pread(fd, bytes.data(), bytes.size(), 0);
+    std::istringstream in(std::string(bytes.data(), size > 0 ? static_cast<std::size_t>(size) : 0));
+    owner out;
+    in >> out.process.pid >> out.process.start_ticks;
+    std::getline(in >> std::ws, out.user);
+    return in ? std::optional(out) : std::nullopt;
+}
+
+void write_owner(int fd, const std::string& user) {
+    const auto self = runtime::identity_of(getpid());
+    const std::string text = std::to_string(getpid()) + " " +
+                             std::to_string(self ? self->start_ticks : 0) + " " + user + "\n";
+    // Only for the sentence that others get: a failure here harms nothing.
+    (void)!ftruncate(fd, 0);
+    (void)!pwrite(fd, text.data(), text.size(), 0);
+}
+
+base::error in_use(const fs::path& folder, const owner& by) {
+    return {base::errc::already_exists,
+            "The data folder " + folder.string() + " belongs to a running process (" + by.user +
+                ", process " + std::to_string(by.process.pid) +
+                "). Stop it first, or use another folder with --data.",
+            "in_use"};
+}
+
+base::error cannot(const fs::path& folder, const std::string& what) {
+    return {base::errc::unavailable,
+            "The data folder " + folder.string() + " cannot be used: " + what + "."};
+}
+
+std::string words(int number) {
+    return std::error_code(number, std::generic_category()).message();
+}
+
+base::status take_lock(int fd, const fs::path& folder, std::chrono::milliseconds patience) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    for (bool said = false;; said = true) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return {};
+        }
+        if (errno != EWOULDBLOCK) {
+            return base::fail(cannot(folder, words(errno)));
+        }
+        const auto by = read_owner(fd);
+        if (by && runtime::is_running(by->process)) {
+            return base::fail(in_use(folder, *by));
+        }
+        if (std::chrono::steady_clock::now() >= until) {
+            return base::fail(cannot(folder, "what an earlier run started in it does not end"));
+        }
+        if (!said) {
+            base::log_info("app", "waiting for what an earlier run left behind to end");
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+} // namespace
+
+fs::path data_folder::absolute(const fs::path& folder) {
+    std::error_code failed;
+    const fs::path canonical = fs::weakly_canonical(fs::absolute(folder), failed);
+    fs::path out = failed ? fs::absolute(folder).lexically_normal() : canonical;
+    return out.has_filename() ? out : out.parent_path();
+}
+
+base::result<std::unique_ptr<data_folder>> data_folder::open(const fs::path& folder,
+                                                             const std::string& user,
+                                                             when_absent policy,
+                                                             std::chrono::milliseconds patience) {
+    const fs::path path = absolute(folder);
+    std::error_code failed;
+    if (policy == when_absent::refuse && !fs::exists(path / "events", failed)) {
+        return base::fail(base::errc::not_found, "There is no data of Immortality in " +
+                                                     path.string() +
+                                                     "; name its folder with --data.");
+    }
+    fs::create_directories(path / "logs", failed);
+    if (failed) {
+        return base::fail(cannot(path, failed.message()));
+    }
+    const int fd = ::open((path / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return base::fail(cannot(path, "it is not writable (" + words(errno) + ")"));
+    }
+    if (auto taken = take_lock(fd, path, patience); !taken) {
+        close(fd);
+        return base::fail(taken.error());
+    }
+    write_owner(fd, user);
+    return std::unique_ptr<data_folder>(new data_folder(path, fd));
+}
+
+data_folder::~data_folder() {
+    close(lock_);
+}
+
+base::result<fs::path> data_folder::control_socket(const fs::path& folder) {
+    constexpr auto name = "control.sock";
+    const auto made = runtime::make_socket_folder(absolute(folder), "control", name, std::nullopt);
+    if (!made) {
+        return base::fail(made.error());
+    }
+    return *made / name;
+}
+
+} // namespace immortal::app

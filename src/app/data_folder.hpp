@@ -1,0 +1,49 @@
+// The folder of everything a server keeps, and the lock that gives it to one process at a time.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace immortal::app {
+
+class data_folder {
+public:
+    // Makes the folder if there is none, and takes its lock. `user`: what takes it, for the
+    // sentence others get ("immortal serve"). When the lock's owner is dead, its guardian is still
+    // ending children: that is waited for, up to `patience`. Errors: already_exists with reason
+    // "in_use" (a running process owns it), unavailable (it cannot be made or written), not_found
+    // (with `must_exist`: there is no data in it).
+    enum class when_absent { make, refuse };
+    [[nodiscard]] static base::result<std::unique_ptr<data_folder>>
+    open(const std::filesystem::path& folder, const std::string& user, when_absent policy,
+         std::chrono::milliseconds patience = std::chrono::seconds(40));
+
+    ~data_folder(); // gives the lock back, unless the guardian holds it too
+    data_folder(const data_folder&) = delete;
+    data_folder& operator=(const data_folder&) = delete;
+
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; } // absolute
+    [[nodiscard]] std::filesystem::path events() const { return path_ / "events"; }
+    [[nodiscard]] std::filesystem::path logs() const { return path_ / "logs"; }
+    [[nodiscard]] int lock_descriptor() const { return lock_; }
+
+    // Where a running server listens for the operator's commands. It makes the folder of the socket
+    // if need be. Errors: as runtime::make_socket_folder.
+    [[nodiscard]] static base::result<std::filesystem::path>
+    control_socket(const std::filesystem::path& folder);
+
+    // Absolute and without dots; the folder need not exist.
+    [[nodiscard]] static std::filesystem::path absolute(const std::filesystem::path& folder);
+
+private:
+    data_folder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+
+    std::filesystem::path path_;
+    int lock_;
+};
+
+} // namespace immortal::app

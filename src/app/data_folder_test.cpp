@@ -1,0 +1,111 @@
+#include "app/backing.hpp"
+#include "app/data_folder.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace immortal::app {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using when = data_folder::when_absent;
+
+class data_folders : public testing::Test {
+protected:
+    data_folders() {
+        std::string pattern = "/tmp/imt.XXXXXX";
+        base_ = mkdtemp(pattern.data());
+    }
+    ~data_folders() override {
+        std::error_code ignored;
+        fs::remove_all(base_, ignored);
+    }
+    fs::path base_;
+};
+
+TEST_F(data_folders, is_made_with_its_parents_and_given_back) {
+    const fs::path path = base_ / "a" / "b";
+    {
+        const auto folder = data_folder::open(path, "test", when::make).value();
+        EXPECT_EQ(folder->path(), path);
+        EXPECT_TRUE(fs::is_directory(folder->logs()));
+    }
+    EXPECT_TRUE(data_folder::open(path, "test", when::make).has_value());
+}
+
+TEST_F(data_folders, belongs_to_one_process_and_says_to_which) {
+    const auto folder = data_folder::open(base_ / "d", "immortal serve", when::make).value();
+    const auto second = data_folder::open(base_ / "d", "immortal check", when::make);
+    ASSERT_FALSE(second.has_value());
+    EXPECT_EQ(second.error().reason, "in_use");
+    EXPECT_THAT(second.error().message, HasSubstr((base_ / "d").string()));
+    EXPECT_THAT(second.error().message,
+                HasSubstr("immortal serve, process " + std::to_string(getpid())));
+}
+
+// What a guardian does: the owner is dead, its lock is held a little longer.
+TEST_F(data_folders, waits_for_what_a_dead_owner_left) {
+    int ready[2];
+    ASSERT_EQ(pipe(ready), 0);
+    const pid_t owner = fork();
+    if (owner == 0) {
+        auto folder =
+            data_folder::open(base_ / "d", "immortal serve", when::make).value().release();
+        (void)folder;
+        const pid_t guardian = fork();
+        if (guardian == 0) {
+            usleep(300'000);
+            _exit(0);
+        }
+        (void)!write(ready[1], &guardian, sizeof guardian);
+        _exit(0);
+    }
+    pid_t guardian = 0;
+    ASSERT_EQ(read(ready[0], &guardian, sizeof guardian), static_cast<ssize_t>(sizeof guardian));
+    ASSERT_EQ(waitpid(owner, nullptr, 0), owner);
+    EXPECT_TRUE(data_folder::open(base_ / "d", "test", when::make, 30s).has_value());
+    close(ready[0]);
+    close(ready[1]);
+}
+
+TEST_F(data_folders, tools_refuse_a_folder_without_data) {
+    const auto none = data_folder::open(base_ / "d", "immortal check", when::refuse);
+    EXPECT_EQ(none.error().code, base::errc::not_found);
+    EXPECT_FALSE(fs::exists(base_ / "d"));
+}
+
+TEST_F(data_folders, a_file_in_the_way_is_named) {
+    {
+        std::ofstream(base_ / "file") << "x";
+    }
+    const auto refused = data_folder::open(base_ / "file" / "d", "test", when::make);
+    EXPECT_THAT(refused.error().message, HasSubstr((base_ / "file" / "d").string()));
+}
+
+TEST_F(data_folders, paths_become_absolute) {
+    EXPECT_EQ(data_folder::absolute("/a/../b/./c/"), "/b/c");
+    EXPECT_EQ(data_folder::absolute("x"), fs::current_path() / "x");
+}
+
+TEST(addresses, are_shown_without_their_password) {
+    EXPECT_EQ(without_password("postgresql://li:secret@db:5432/game"),
+              "postgresql://li@db:5432/game");
+    EXPECT_EQ(without_password("redis://:secret@cache:6379/0"), "redis://@cache:6379/0");
+    EXPECT_EQ(without_password("postgresql://db/game?user=li&password=secret"),
+              "postgresql://db/game");
+    EXPECT_EQ(without_password("postgresql://li:se/cr@t@db/x"), "postgresql://li@db/x");
+    EXPECT_EQ(without_password("unix:///run/redis.sock"), "unix:///run/redis.sock");
+    EXPECT_EQ(without_password("host=db user=li"), "host=db user=li");
+    EXPECT_EQ(without_password("host=db password=secret").find("secret"), std::string::npos);
+}
+
+} // namespace
+} // namespace immortal::app

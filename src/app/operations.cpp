@@ -1,0 +1,191 @@
+#include "app/operations.hpp"
+
+#include "base/hash.hpp"
+#include "eventlog/log.hpp"
+#include "game/catalog.hpp"
+#include "readmodel/check.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace immortal::app {
+
+namespace json = base::json;
+using base::result;
+
+namespace {
+
+constexpr std::size_t page_size = 512;
+
+std::string_view name_of(eventlog::log_state state) {
+    switch (state) {
+    case eventlog::log_state::writable:
+        return "writable";
+    case eventlog::log_state::disk_full:
+        return "disk_full";
+    case eventlog::log_state::failed:
+        return "failed";
+    case eventlog::log_state::closed:
+        return "closed";
+    }
+    return "unknown";
+}
+
+// An integer of the request that is at least 0; empty if it is not there.
+result<std::optional<std::uint64_t>> number_of(const json::object& request, const char* key) {
+    const json::value* value = request.if_contains(key);
+    if (value == nullptr || value->is_null()) {
+        return std::nullopt;
+    }
+    auto decoded = base::decode<base::revision>(*value);
+    if (!decoded) {
+        return base::fail(base::errc::invalid_argument,
+                          std::string("\"") + key + "\" must be a whole number.");
+    }
+    return std::optional(decoded->value);
+}
+
+awaitable<result<json::object>> check_operation(operation_parts uses, json::object request) {
+    if (uses.database == nullptr) {
+        co_return base::fail(base::errc::invalid_argument, "The check needs the read model.");
+    }
+    const auto sample = number_of(request, "sample");
+    if (!sample) {
+        co_return base::fail(sample.error());
+    }
+    readmodel::check_settings settings;
+    settings.sample = *sample;
+    auto report = co_await readmodel::check(
+        {*uses.database, uses.store, game::catalog::builtin(), uses.shared}, settings);
+    if (!report) {
+        co_return base::fail(report.error());
+    }
+    co_return base::encode(*report).as_object();
+}
+
+struct stream_request {
+    std::string stream;
+    std::optional<base::revision> from;
+    std::uint64_t count = 0; // 0: all
+    eventstore::direction way = eventstore::direction::forwards;
+};
+
+result<stream_request> read_stream_request(const json::object& request) {
+    stream_request out;
+    const json::value* name = request.if_contains("stream");
+    if (name == nullptr || !name->is_string() || name->get_string().empty()) {
+        return base::fail(base::errc::invalid_argument, "\"stream\" must name a stream.");
+    }
+    out.stream = name->get_string();
+    const auto from = number_of(request, "from");
+    const auto count = number_of(request, "count");
+    if (!from || !count) {
+        return base::fail(from ? count.error() : from.error());
+    }
+    if (*from) {
+        out.from = base::revision{**from};
+    }
+    out.count = count->value_or(0);
+    const json::value* backwards = request.if_contains("backwards");
+    if (backwards != nullptr && backwards->is_bool() && backwards->get_bool()) {
+        out.way = eventstore::direction::backwards;
+    }
+    return out;
+}
+
+awaitable<result<json::object>> stream_operation(operation_parts uses, json::object request,
+                                                 item_sink sink) {
+    auto wanted = read_stream_request(request);
+    if (!wanted) {
+        co_return base::fail(wanted.error());
+    }
+    const bool forwards = wanted->way == eventstore::direction::forwards;
+    const auto head = co_await uses.store.stream_head(wanted->stream);
+    if (!head) {
+        co_return base::fail(head.error());
+    }
+    if (!*head) {
+        co_return base::fail(base::errc::not_found, "There is no stream '" + wanted->stream + "'.");
+    }
+    std::uint64_t events = 0;
+    const std::uint64_t count = wanted->count != 0 ? wanted->count : UINT64_MAX;
+    auto at = wanted->from.value_or(forwards ? base::revision{0} : **head);
+    for (bool end = false; !end && events < count;) {
+        const auto page = co_await uses.store.read_stream(
+            wanted->stream, at, wanted->way,
+            static_cast<std::size_t>(std::min<std::uint64_t>(page_size, count - events)));
+        if (!page) {
+            co_return base::fail(page.error());
+        }
+        for (const auto& event : page->events) {
+            ++events;
+            if (!co_await sink(event_object(event))) {
+                co_return base::fail(base::errc::cancelled, "Nobody listens any more.");
+            }
+        }
+        end = page->end || page->events.empty();
+        if (!end) {
+            const std::uint64_t last = page->events.back().revision.value;
+            end = !forwards && last == 0;
+            at = base::revision{forwards ? last + 1 : last - 1};
+        }
+    }
+    co_return json::object{
+        {"stream", wanted->stream}, {"events", events}, {"lastRevision", (*head)->value}};
+}
+
+json::object log_operation(const operation_parts& uses) {
+    const auto head = uses.log.head();
+    const auto identity = uses.log.identity();
+    json::object out{{"logId", identity.id.text()},
+                     {"epoch", identity.epoch},
+                     {"state", name_of(uses.log.state())},
+                     {"bytes", head.end.value}};
+    out["lastPosition"] = head.last_event ? json::value(head.last_event->value) : nullptr;
+    return out;
+}
+
+} // namespace
+
+json::object event_object(const eventstore::recorded_event& event) {
+    json::object out{
+        {"eventId", event.id.text()},       {"type", event.type},
+        {"stream", event.stream},           {"revision", event.revision.value},
+        {"position", event.position.value}, {"created", base::iso_text(event.created)}};
+    const auto add = [&out](const char* key, const std::string& bytes, bool is_json) {
+        if (auto parsed = is_json ? base::parse_json(bytes, 64)
+                                  : result<json::value>(base::fail(base::errc::corrupt, ""));
+            parsed) {
+            out[key] = std::move(*parsed);
+        } else if (bytes.empty()) {
+            out[key] = nullptr;
+        } else {
+            const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
+            out[std::string(key) + "Hex"] = base::hex({begin, bytes.size()});
+        }
+    };
+    add("data", event.data, event.format == eventlog::content::json);
+    add("metadata", event.metadata, true);
+    return out;
+}
+
+awaitable<result<json::object>> answer_operation(operation_parts uses, json::object request,
+                                                 item_sink sink) {
+    const json::value* command = request.if_contains("command");
+    const std::string name =
+        command != nullptr && command->is_string() ? std::string(command->get_string()) : "";
+    if (name == "check") {
+        co_return co_await check_operation(uses, std::move(request));
+    }
+    if (name == "stream.read") {
+        co_return co_await stream_operation(uses, std::move(request), std::move(sink));
+    }
+    if (name == "log.info") {
+        co_return log_operation(uses);
+    }
+    co_return base::fail(base::errc::invalid_argument, "The server does not know the command '" +
+                                                           name + "': is it of another version?");
+}
+
+} // namespace immortal::app

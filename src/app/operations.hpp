@@ -1,0 +1,43 @@
+// What the operator's commands do, once for the running server and for the tools that open the
+// data folder themselves. Requests and answers are JSON, as in control.hpp.
+#pragma once
+
+#include "app/control.hpp"
+#include "base/json.hpp"
+#include "base/result.hpp"
+#include "eventstore/event_store.hpp"
+#include "postgres/database.hpp"
+
+#include <memory>
+#include <string>
+
+namespace immortal::cache {
+class service;
+}
+namespace immortal::eventlog {
+class log;
+}
+
+namespace immortal::app {
+
+// All outlive the calls. `database` null: only the log is open; `shared` null: no cache.
+struct operation_parts {
+    eventlog::log& log;
+    eventstore::event_store& store;
+    postgres::database* database = nullptr;
+    cache::service* shared = nullptr;
+};
+
+// Requests:
+//   {"command": "check", "sample"?: players}      end: readmodel::check_report
+//   {"command": "stream.read", "stream", "from"?: revision, "count"?, "backwards"?: true}
+//                                                 items: events; end: {"events", "last"?: revision}
+//   {"command": "log.info"}                       end: what the log is and holds
+// Errors: invalid_argument, and those of what is asked.
+[[nodiscard]] awaitable<base::result<base::json::object>>
+answer_operation(operation_parts uses, base::json::object request, item_sink sink);
+
+// An event in the original's envelope: what the API and the tools show.
+[[nodiscard]] base::json::object event_object(const eventstore::recorded_event& event);
+
+} // namespace immortal::app

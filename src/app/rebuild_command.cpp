@@ -1,0 +1,78 @@
+// immortal rebuild
+#include "app/core.hpp"
+#include "app/tool.hpp"
+#include "game/catalog.hpp"
+#include "readmodel/progress.hpp"
+#include "readmodel/rebuild.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+namespace immortal::app {
+
+namespace json = base::json;
+
+namespace {
+
+void show_progress(const readmodel::rebuild_progress& at) {
+    const double part = at.head.value == 0 ? 1.0
+                                           : static_cast<double>(at.position.value) /
+                                                 static_cast<double>(at.head.value);
+    fmt::print(stderr, "\r{} events, {:.0f} %  ", at.events, 100.0 * part);
+}
+
+base::result<readmodel::rebuild_progress> rebuild_in(const data_folder& folder,
+                                                     const settings& options, bool show) {
+    auto guardian = runtime::guardian::start({folder.lock_descriptor()});
+    if (!guardian) {
+        return base::fail(guardian.error());
+    }
+    auto opened = core::open(folder, **guardian, options, backing::redis_use::unwanted);
+    if (!opened) {
+        return base::fail(opened.error());
+    }
+    core& c = **opened;
+    readmodel::progress applied;
+    readmodel::projector_settings projector;
+    projector.name = "rebuild-" + std::to_string(getpid());
+    projector.policy = readmodel::lease_policy::take_over;
+    projector.batch_events_max = options.projector.batch_events_max;
+    auto done = c.engine.run(readmodel::rebuild(
+        c.engine.executor(),
+        {*c.database, *c.store, game::catalog::builtin(), applied, nullptr, c.clock, c.metrics},
+        projector,
+        show ? show_progress : std::function<void(const readmodel::rebuild_progress&)>{}));
+    if (show) {
+        fmt::print(stderr, "\n");
+    }
+    return done;
+}
+
+} // namespace
+
+int run_rebuild(const rebuild_options& options) {
+    auto loaded = load_settings(options.config, log_use::quiet);
+    if (!loaded) {
+        return report(loaded.error(), exit_usage);
+    }
+    auto folder = data_folder::open(loaded->server.data, "immortal rebuild",
+                                    data_folder::when_absent::refuse);
+    if (!folder) {
+        return report(folder.error());
+    }
+    const auto done = rebuild_in(**folder, *loaded, !options.json && isatty(2) != 0);
+    if (!done) {
+        return report(done.error());
+    }
+    if (options.json) {
+        fmt::print("{}\n", json::serialize(json::object{{"events", done->events},
+                                                        {"position", done->position.value}}));
+    } else {
+        fmt::print("The read model was made anew from {} events, up to position {}.\n",
+                   done->events, done->position.value);
+    }
+    return exit_success;
+}
+
+} // namespace immortal::app

@@ -1,0 +1,280 @@
+#include "app/server.hpp"
+
+#include "accounts/service.hpp"
+#include "api/application.hpp"
+#include "app/control.hpp"
+#include "app/core.hpp"
+#include "app/operations.hpp"
+#include "app/version.hpp"
+#include "base/log.hpp"
+#include "cache/service.hpp"
+#include "commands/service.hpp"
+#include "game/catalog.hpp"
+#include "readmodel/progress.hpp"
+#include "readmodel/projector.hpp"
+#include "readmodel/queries.hpp"
+#include "readmodel/views.hpp"
+#include "runtime/managed_postgres.hpp"
+#include "runtime/managed_redis.hpp"
+
+#include <optional>
+#include <unistd.h>
+#include <utility>
+
+namespace immortal::app {
+
+namespace json = base::json;
+
+namespace {
+
+// How the rest of the server sees the settings.
+
+cache::service::options cache_options(const core& c) {
+    cache::service::options out;
+    out.cache.identity = c.store->identity();
+    out.cache.freshener = "projector";
+    out.cache.exclusive = true; // the embedded store has one process
+    return out;
+}
+
+readmodel::projector_settings projector_options(const settings& options,
+                                                base::random_source& random) {
+    readmodel::projector_settings out;
+    out.name = std::to_string(getpid()) + "-" + base::random_hex(random, 4);
+    out.policy = readmodel::lease_policy::take_over; // whoever else had the leases is dead
+    out.batch_events_max = options.projector.batch_events_max;
+    return out;
+}
+
+commands::service_settings command_options(const settings& options) {
+    commands::service_settings out;
+    out.rules.time_scale = options.time_scale;
+    out.timeout = options.commands.timeout;
+    out.attempts_max = options.commands.attempts_max;
+    out.aggregates_max = options.commands.aggregates_max;
+    out.waiting_max = options.commands.waiting_max;
+    out.snapshot_every = options.commands.snapshot_every;
+    return out;
+}
+
+accounts::settings account_options(const settings& options) {
+    accounts::settings out;
+    out.session_idle = options.accounts.session_idle;
+    out.session_absolute = options.accounts.session_absolute;
+    out.sessions_max = options.accounts.sessions_max;
+    out.hashes_at_once = options.accounts.hashes_at_once;
+    out.hash_queue_max = options.accounts.hash_queue_max;
+    out.logins_per_minute = options.limits.logins_per_minute;
+    out.registrations_per_hour = options.limits.registrations_per_hour;
+    return out;
+}
+
+api::application::settings api_options(const settings& options) {
+    api::application::settings out;
+    out.http.addresses = {options.http.address};
+    out.http.port = options.http.port;
+    out.http.header_size_max = options.http.header_bytes_max;
+    out.http.body_size_max = options.http.body_bytes_max;
+    out.http.connections_max = options.http.connections_max;
+    out.http.connections_per_source_max = options.http.connections_per_source_max;
+    out.http.read_timeout = options.http.read_timeout;
+    out.http.idle_timeout = options.http.idle_timeout;
+    out.http.request_timeout = options.http.request_timeout;
+    const limit_settings& limits = options.limits;
+    out.rates.request = {limits.requests_per_second, limits.requests_burst};
+    out.rates.log_in = {limits.logins_per_minute / 60, limits.logins_per_minute};
+    out.rates.sign_up = {limits.registrations_per_hour / 3600, limits.registrations_per_hour};
+    out.rates.command = {limits.commands_per_second, limits.commands_burst};
+    return out;
+}
+
+api::component::report report_of(const runtime::service_status& status) {
+    using condition = api::component::condition;
+    const bool good = status.state == runtime::service_state::ready;
+    return {good ? condition::ok : condition::degraded,
+            std::string(runtime::name_of(status.state))};
+}
+
+// The processes of the managed services, for /readyz: whether they answer is said there already.
+std::vector<api::component> managed_components(const backing& services) {
+    std::vector<api::component> out;
+    if (const auto* postgres = services.postgres()) {
+        out.push_back(
+            {"managedPostgres", false, [postgres] { return report_of(postgres->status()); }});
+    }
+    if (const auto* redis = services.redis()) {
+        out.push_back({"managedRedis", false, [redis] { return report_of(redis->status()); }});
+    }
+    return out;
+}
+
+awaitable<base::result<json::object>> answer(operation_parts uses, json::object request,
+                                             item_sink sink) {
+    return answer_operation(uses, std::move(request), std::move(sink));
+}
+
+} // namespace
+
+// Made from top to bottom, destroyed from bottom to top.
+struct server::parts {
+    const settings& options;
+    std::unique_ptr<core> base_parts;
+    std::optional<cache::service> shared;
+    std::optional<readmodel::progress> progress;
+    std::optional<readmodel::queries> queries;
+    std::optional<readmodel::views> views;
+    std::optional<readmodel::projector> projector;
+    std::optional<commands::service> commands;
+    std::optional<accounts::service> accounts;
+    std::optional<api::application> api;
+    std::optional<control_server> control;
+    bool projecting = false;
+    bool listening = false;
+    bool controlling = false;
+    bool stopped = false;
+
+    explicit parts(const settings& o) : options(o) {}
+
+    void make();
+    base::status begin(const data_folder& folder);
+    void end();
+};
+
+void server::parts::make() {
+    core& c = *base_parts;
+    const auto executor = c.engine.executor();
+    const game::catalog& catalog = game::catalog::builtin();
+    if (options.cache.enabled) {
+        shared.emplace(executor, c.redis.get(),
+                       redis::make_subscriber(executor, c.redis_settings,
+                                              {std::string(cache::invalidation_channel)}),
+                       c.clock, c.random, c.metrics, cache_options(c));
+    }
+    cache::service* const caches = shared ? &*shared : nullptr;
+    progress.emplace();
+    queries.emplace(*c.database, *c.store);
+    views.emplace(*queries, *progress, *c.store, caches, c.clock,
+                  readmodel::view_settings{.after_deadline = options.http.after_timeout});
+    projector.emplace(executor,
+                      readmodel::projector::parts{*c.database, *c.store, catalog, *progress, caches,
+                                                  c.clock, c.metrics},
+                      projector_options(options, c.random));
+    commands.emplace(executor,
+                     commands::service::parts{*c.store, catalog, c.clock, c.random, c.metrics},
+                     command_options(options));
+    accounts.emplace(accounts::parts{.executor = executor,
+                                     .database = *c.database,
+                                     .listening = c.database_settings,
+                                     .redis = c.redis.get(),
+                                     .store = c.store.get(),
+                                     .clock = c.clock,
+                                     .random = c.random,
+                                     .metrics = c.metrics},
+                     account_options(options));
+    api.emplace(executor, api_options(options),
+                api::services{.accounts = *accounts,
+                              .commands = *commands,
+                              .views = *views,
+                              .queries = *queries,
+                              .progress = *progress,
+                              .store = *c.store,
+                              .database = *c.database,
+                              .redis = c.redis.get(),
+                              .presence = caches != nullptr ? caches->online() : nullptr,
+                              .catalog = catalog,
+                              .metrics = c.metrics,
+                              .version = std::string(version_text()),
+                              .more_components = managed_components(c.services)},
+                c.clock, c.random);
+}
+
+base::status server::parts::begin(const data_folder& folder) {
+    core& c = *base_parts;
+    if (shared) {
+        shared->start();
+    }
+    if (auto started = c.engine.run(projector->start()); !started) {
+        return started;
+    }
+    projecting = true;
+    accounts->start();
+    const operation_parts uses{*c.log, *c.store, c.database.get(), shared ? &*shared : nullptr};
+    const auto socket = data_folder::control_socket(folder.path());
+    if (!socket) {
+        return base::fail(socket.error());
+    }
+    control.emplace(c.engine.executor(), *socket, [uses](json::object request, item_sink sink) {
+        return answer(uses, std::move(request), std::move(sink));
+    });
+    if (auto started = control->start(); !started) {
+        return started;
+    }
+    controlling = true;
+    auto started = api->start();
+    listening = started.has_value();
+    return started;
+}
+
+void server::parts::end() {
+    if (std::exchange(stopped, true) || base_parts == nullptr) {
+        return;
+    }
+    core& c = *base_parts;
+    if (listening && !c.engine.run(api->stop(options.server.stop_timeout))) {
+        base::log_warning("app", "requests were cut off by the stop");
+    }
+    if (controlling) {
+        c.engine.run(control->stop());
+    }
+    if (accounts) {
+        c.engine.run(accounts->stop());
+    }
+    if (commands) {
+        c.engine.run(commands->stop());
+    }
+    if (projecting) {
+        c.engine.run(projector->stop());
+    }
+    if (progress) {
+        progress->stop();
+    }
+    if (shared) {
+        c.engine.run(shared->stop());
+    }
+}
+
+server::server(std::unique_ptr<parts> owned) : parts_(std::move(owned)) {}
+
+server::~server() {
+    stop();
+}
+
+base::result<std::unique_ptr<server>>
+server::start(const data_folder& folder, runtime::guardian& parent, const settings& options) {
+    auto opened = core::open(folder, parent, options, backing::redis_use::wanted);
+    if (!opened) {
+        return base::fail(opened.error());
+    }
+    std::unique_ptr<server> made(new server(std::make_unique<parts>(options)));
+    made->parts_->base_parts = std::move(*opened);
+    made->parts_->make();
+    if (auto begun = made->parts_->begin(folder); !begun) {
+        return base::fail(begun.error());
+    }
+    return made;
+}
+
+void server::stop() {
+    parts_->end();
+}
+
+std::uint16_t server::port() const {
+    return parts_->api->port();
+}
+
+std::vector<service_line> server::service_lines() const {
+    std::vector<service_line> out = parts_->base_parts->services.lines();
+    return out;
+}
+
+} // namespace immortal::app

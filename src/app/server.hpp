@@ -1,0 +1,40 @@
+// The composition root of `immortal serve`: every part of the server, wired explicitly.
+#pragma once
+
+#include "app/backing.hpp"
+#include "app/data_folder.hpp"
+#include "app/settings.hpp"
+#include "base/result.hpp"
+#include "runtime/guardian.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace immortal::app {
+
+class server {
+public:
+    // Starts everything; it serves when this returns. The arguments outlive it. Blocks. Errors: a
+    // sentence for the operator; nothing is left running then.
+    [[nodiscard]] static base::result<std::unique_ptr<server>>
+    start(const data_folder& folder, runtime::guardian& parent, const settings& options);
+
+    // The reverse: refuses new requests, lets running ones finish (up to server.stop_timeout_ms),
+    // ends projector, stores and child processes. Blocks. Then the object can only be destroyed.
+    void stop();
+    ~server(); // stop()
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+
+    [[nodiscard]] std::uint16_t port() const;
+    [[nodiscard]] std::vector<service_line> service_lines() const; // event store first
+
+private:
+    struct parts;
+    explicit server(std::unique_ptr<parts> owned);
+    std::unique_ptr<parts> parts_;
+};
+
+} // namespace immortal::app

@@ -1,0 +1,151 @@
+// immortal stream read, immortal log info, immortal log verify
+#include "app/core.hpp"
+#include "app/operations.hpp"
+#include "app/tool.hpp"
+#include "eventlog/verify.hpp"
+#include "eventstore/embedded_store.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace immortal::app {
+
+namespace json = base::json;
+
+namespace {
+
+// Runs one operation on the event log alone.
+base::result<json::object> on_log(const data_folder& folder, const settings& options,
+                                  const json::object& request, const item_printer& print) {
+    base::posix_file_system files;
+    base::system_clock clock;
+    base::system_random random;
+    runtime::engine engine({.threads = 2});
+    auto log = open_event_log(folder, options, files, clock, random, nullptr);
+    if (!log) {
+        return base::fail(log.error());
+    }
+    const auto store = eventstore::make_embedded_store(**log);
+    engine.start();
+    auto answered = engine.run(
+        answer_operation({**log, *store, nullptr, nullptr}, request, printing_sink(print)));
+    engine.stop();
+    return answered;
+}
+
+std::string field(const json::object& object, const char* key) {
+    const json::value* value = object.if_contains(key);
+    return value == nullptr     ? "-"
+           : value->is_string() ? std::string(value->get_string())
+                                : json::serialize(*value);
+}
+
+void print_event(const json::object& event) {
+    fmt::print("{:>6} {:>12} {} {}\n       {}\n", field(event, "revision"),
+               field(event, "position"), field(event, "created"), field(event, "type"),
+               field(event, event.contains("data") ? "data" : "dataHex"));
+}
+
+void print_json_line(const json::object& event) {
+    fmt::print("{}\n", json::serialize(event));
+}
+
+void print_findings(const eventlog::verify_report& found) {
+    for (const auto& finding : found.findings) {
+        fmt::print("{} at byte {}: {}{}\n", finding.file, finding.offset, finding.what,
+                   finding.how == eventlog::verify_finding::severity::torn
+                       ? " (never acknowledged; the next start cuts it off)"
+                       : "");
+    }
+    fmt::print("{} segments, {} appends, {} events, {} bytes: {}.\n", found.segments, found.frames,
+               found.events, found.bytes, found.sound() ? "sound" : "DAMAGED");
+}
+
+json::object findings_object(const eventlog::verify_report& found) {
+    json::array findings;
+    for (const auto& finding : found.findings) {
+        const bool torn = finding.how == eventlog::verify_finding::severity::torn;
+        findings.push_back(json::object{{"severity", torn ? "torn" : "damage"},
+                                        {"file", finding.file},
+                                        {"offset", finding.offset},
+                                        {"what", finding.what}});
+    }
+    return {{"sound", found.sound()},   {"logId", found.log.id.text()},
+            {"epoch", found.log.epoch}, {"segments", found.segments},
+            {"appends", found.frames},  {"events", found.events},
+            {"bytes", found.bytes},     {"findings", std::move(findings)}};
+}
+
+} // namespace
+
+int run_stream_read(const stream_read_options& options) {
+    auto loaded = load_settings(options.config, log_use::quiet);
+    if (!loaded) {
+        return report(loaded.error(), exit_usage);
+    }
+    json::object request{
+        {"command", "stream.read"}, {"stream", options.stream}, {"backwards", options.backwards}};
+    if (options.from) {
+        request["from"] = *options.from;
+    }
+    if (options.count) {
+        request["count"] = *options.count;
+    }
+    const item_printer print = options.json ? print_json_line : print_event;
+    const auto done =
+        ask_server_or(*loaded, "immortal stream", request, print, [&](const data_folder& folder) {
+            return on_log(folder, *loaded, request, print);
+        });
+    return done ? exit_success : report(done.error());
+}
+
+int run_log_info(const log_options& options) {
+    auto loaded = load_settings(options.config, log_use::quiet);
+    if (!loaded) {
+        return report(loaded.error(), exit_usage);
+    }
+    const json::object request{{"command", "log.info"}};
+    const auto found = ask_server_or(
+        *loaded, "immortal log", request, [](const json::object&) {},
+        [&](const data_folder& folder) {
+            return on_log(folder, *loaded, request, [](const json::object&) {});
+        });
+    if (!found) {
+        return report(found.error());
+    }
+    if (options.json) {
+        print_json_line(*found);
+        return exit_success;
+    }
+    for (const auto& entry : *found) {
+        fmt::print("{:<14} {}\n", std::string_view(entry.key()),
+                   field(*found, std::string(entry.key()).c_str()));
+    }
+    return exit_success;
+}
+
+int run_log_verify(const log_options& options) {
+    auto loaded = load_settings(options.config, log_use::quiet);
+    if (!loaded) {
+        return report(loaded.error(), exit_usage);
+    }
+    const auto folder = data_folder::open(loaded->server.data, "immortal log verify",
+                                          data_folder::when_absent::refuse);
+    if (!folder) {
+        return report(folder.error());
+    }
+    base::posix_file_system files;
+    const auto found = eventlog::verify((*folder)->events().string(), files);
+    if (!found) {
+        return report(found.error());
+    }
+    if (options.json) {
+        print_json_line(findings_object(*found));
+    } else {
+        print_findings(*found);
+    }
+    return found->sound() ? exit_success : exit_failure;
+}
+
+} // namespace immortal::app

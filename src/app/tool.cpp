@@ -1,0 +1,61 @@
+#include "app/tool.hpp"
+
+#include "base/log.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <utility>
+
+namespace immortal::app {
+
+namespace json = base::json;
+
+int report(const base::error& problem, int code) {
+    fmt::print(stderr, "immortal: {}\n", problem.message);
+    return code;
+}
+
+base::result<settings> load_settings(const configuration& from, log_use use) {
+    auto config = load_config(from.file, from.flags);
+    if (!config) {
+        return base::fail(config.error());
+    }
+    settings out = read_settings(*config);
+    const bool lower = use == log_use::quiet && config->is_default("log.level");
+    base::configure_log(lower ? base::log_level::warning : out.log_level, out.log_format);
+    return out;
+}
+
+base::result<json::object>
+ask_server_or(const settings& options, const std::string& user, const json::object& request,
+              const item_printer& print,
+              const std::function<base::result<json::object>(const data_folder&)>& offline) {
+    auto folder = data_folder::open(options.server.data, user, data_folder::when_absent::refuse);
+    if (folder) {
+        return offline(**folder);
+    }
+    if (folder.error().reason != "in_use") {
+        return base::fail(folder.error());
+    }
+    const auto socket = data_folder::control_socket(options.server.data);
+    return socket ? ask_control(*socket, request, print)
+                  : base::result<json::object>(base::fail(socket.error()));
+}
+
+namespace {
+
+awaitable<bool> print_item(item_printer print, json::object item) {
+    print(item);
+    co_return true;
+}
+
+} // namespace
+
+item_sink printing_sink(item_printer print) {
+    return [print = std::move(print)](json::object item) {
+        return print_item(print, std::move(item));
+    };
+}
+
+} // namespace immortal::app
