@@ -82,6 +82,7 @@ base::status take_lock(int fd, const fs::path& folder, std::chrono::milliseconds
         if (!said) {
             base::log_info("app", "waiting for what an earlier run left behind to end");
         }
+        // tidy-allow(banned): before any thread or executor exists.
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
 }
