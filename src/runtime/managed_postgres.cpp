@@ -8,6 +8,8 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -134,8 +136,15 @@ process_spec managed_postgres::state::server_spec() const {
 base::status managed_postgres::state::end_leftovers() const {
     rotate_log(options.log_folder / "postgres.log");
     const auto left = find_processes("postgres", cluster.folder.string());
-    if (!stop_processes(left,
-                        {{SIGINT, std::chrono::seconds(5)}, {SIGQUIT, std::chrono::seconds(3)}})) {
+    pid_t postmaster = -1;
+    std::ifstream(cluster.folder / "postmaster.pid") >> postmaster;
+    const bool whole = std::any_of(left.begin(), left.end(),
+                                   [&](const auto& process) { return process.pid == postmaster; });
+    // Without their postmaster the others can only be dropped; the next start recovers anyhow.
+    using std::chrono::seconds;
+    const auto plan = whole ? std::vector<stop_step>{{SIGINT, seconds(5)}, {SIGQUIT, seconds(3)}}
+                            : std::vector<stop_step>{{SIGQUIT, seconds(2)}};
+    if (!stop_processes(left, plan)) {
         return base::fail(base::errc::unavailable,
                           "A PostgreSQL that an earlier run left behind in " +
                               cluster.folder.string() + " does not end.");
