@@ -467,6 +467,16 @@ def check_read_model(server):
         raise Failure(f"immortal check: exit code {code}:\n{output[-3000:]}{problem[-1000:]}")
 
 
+def must_fail(what, action):
+    """For controls: `action` must find what was planted."""
+    try:
+        action()
+    except Failure as failure:
+        say(f"control: {what}: reported ({str(failure)[:160].strip()})")
+        return
+    raise Failure(f"control: {what}: NOT reported, so this test proves nothing")
+
+
 def main_guard(run):
     """Runs `run`; a Failure is printed and gives exit code 1."""
     try:
