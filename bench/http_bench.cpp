@@ -14,7 +14,8 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <functional>
+#include <map>
+#include <string>
 #include <string_view>
 
 namespace {
@@ -37,6 +38,7 @@ struct tally {
     latencies delays; // from a command's answer until it can be read
     std::uint64_t done = 0;
     std::uint64_t refused = 0;
+    std::map<std::string, std::uint64_t> refusals; // by the rule's code
     std::uint64_t failed = 0;
     double seconds = 0;
     [[nodiscard]] double rate() const { return static_cast<double>(done) / seconds; }
@@ -150,8 +152,11 @@ struct command_load {
                     co_await sample_delay(&on, &who, into);
                 }
             } else {
-                ++(answer.status == 409 ? into->refused : into->failed);
-                if (answer.status != 409) {
+                if (answer.status == 409) {
+                    ++into->refused;
+                    ++into->refusals[member_text(answer.body, "code")];
+                } else {
+                    ++into->failed;
                     show_failure(answer);
                 }
             }
@@ -174,6 +179,9 @@ tally measure_commands(runtime::engine& load, const options& o, game& with, doub
         all.delays.add_all(t.delays);
         all.done += t.done;
         all.refused += t.refused;
+        for (const auto& [code, count] : t.refusals) {
+            all.refusals[code] += count;
+        }
         all.failed += t.failed;
     }
     return all;
@@ -201,6 +209,9 @@ awaitable<double> metric(std::uint16_t port, std::string name) {
 void tell(const std::string& what, const tally& t) {
     std::cerr << fmt::format("{}: {} done, {} refused by a rule, {} failed\n", what, t.done,
                              t.refused, t.failed);
+    for (const auto& [code, count] : t.refusals) {
+        std::cerr << fmt::format("  refused, {}: {}\n", code, count);
+    }
     if (t.failed * 1000 > t.done) {
         std::cerr << what << ": too many failures for the figure to mean anything\n";
         std::exit(1);

@@ -106,7 +106,7 @@ boost::asio::awaitable<game> game::set_up(std::uint16_t port, std::size_t accoun
 std::string game::next_command(character& who, std::uint64_t number) const {
     const std::string key = fmt::format("{}-{}", run_, number);
     const std::size_t step = who.step % cycle_steps;
-    if (who.session_id.empty() && step >= 1 && step <= 3) {
+    if (who.session_id.empty() && step >= 1 && step <= 2) {
         who.step = 0;
     }
     const std::string session = "/v1/cultivations/" + who.session_id;
@@ -117,15 +117,14 @@ std::string game::next_command(character& who, std::uint64_t number) const {
                                         who.technique_id),
                             key);
     case 1:
-    case 2:
         return request_text("POST", session + "/progress", who.token, {}, key);
-    case 3:
+    case 2:
         return request_text("POST", session + "/complete", who.token, {}, key);
     default:
         return request_text(
             "POST", fmt::format("/v1/players/{}/move", who.player_id), who.token,
             fmt::format(R"({{"location":"{}"}})",
-                        locations_[(who.step / cycle_steps * 2 + who.step) % locations_.size()]),
+                        locations_[(who.step / cycle_steps * 3 + who.step) % locations_.size()]),
             key);
     }
 }
@@ -136,12 +135,12 @@ bool game::learn(character& who, const wire_answer& answer) const {
     if (step == 0 && accepted) {
         who.session_id = member_text(answer.body, "sessionId");
     }
-    if (step == 3 && (accepted || answer.status != 409)) {
+    if (step == 2 && (accepted || answer.status != 409)) {
         who.session_id.clear();
     }
     // A refusal (not over yet, no energy, already there) goes on with the cycle, except that a
     // session has to end first.
-    if (accepted || step != 3) {
+    if (accepted || step != 2) {
         ++who.step;
     }
     if (accepted) {

@@ -21,7 +21,7 @@ struct character {
 // The cycle of a character: start a cultivation, progress, progress, complete (or interrupt, when
 // it is not over yet), move, move. At a great time_scale each is possible at once, and energy comes
 // back faster than it is used.
-constexpr std::size_t cycle_steps = 6;
+constexpr std::size_t cycle_steps = 5;
 
 class game {
 public:
