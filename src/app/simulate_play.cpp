@@ -21,6 +21,7 @@ constexpr auto session_wait_max = std::chrono::seconds(60); // a longer one is i
 constexpr auto progress_pause = std::chrono::milliseconds(75);
 constexpr auto command_pause = std::chrono::milliseconds(55); // of one character
 constexpr auto tired_pause = std::chrono::seconds(1);
+constexpr auto rest_pause = std::chrono::seconds(10); // after a rest that came too soon
 
 enum class action : std::uint8_t { start, progress, complete, interrupt, rest, move, nothing };
 
@@ -109,7 +110,9 @@ void learn_refusal(action what, character& who, const std::string& code) {
     switch (what) {
     case action::start:
     case action::rest:
-        who.tired_until = code == "energy_full" ? steady_clock::time_point{} : now + tired_pause;
+        who.tired_until = code == "energy_full"     ? steady_clock::time_point{}
+                          : code == "rest_too_soon" ? now + rest_pause
+                                                    : now + tired_pause;
         break;
     case action::progress:
     case action::complete:

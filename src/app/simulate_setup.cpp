@@ -120,7 +120,15 @@ awaitable<base::status> make_character(worker& self, character& made, std::strin
             co_return base::fail(learned.error());
         if (learned->status == 200 || learned->status == 201) {
             made.technique_id = technique;
-            co_return base::status{};
+            // Queries without ?after= come next; they should find the character.
+            const auto seen =
+                co_await insist(self.client,
+                                {.verb = "GET",
+                                 .target = fmt::format("/v1/players/{}?after={}", made.player_id,
+                                                       position_member(learned->body)),
+                                 .token = made.token},
+                                200);
+            co_return seen ? base::status{} : base::fail(seen.error());
         }
         last = unexpected(learn, *learned).message;
     }
