@@ -11,6 +11,7 @@ pkg_check_modules(libsodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
 pkg_check_modules(icu REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
 
 # Boost.Asio is compiled once, in the runtime module; every user sees the same switches.
@@ -19,3 +20,9 @@ add_compile_definitions(
     BOOST_ASIO_SEPARATE_COMPILATION
     BOOST_BEAST_SEPARATE_COMPILATION
     BOOST_ALLOW_DEPRECATED_HEADERS)
+
+# The allocator of the programs that are measured and run (docs/adr/0007-allocator.md). The sanitizers bring their own.
+add_library(immortal_allocator INTERFACE)
+if(NOT IMMORTAL_SANITIZE)
+    target_link_libraries(immortal_allocator INTERFACE -Wl,--no-as-needed PkgConfig::jemalloc -Wl,--as-needed)
+endif()
