@@ -82,26 +82,13 @@ struct managed_redis::state {
 process_spec managed_redis::state::server_spec() const {
     process_spec spec;
     spec.program = program.string();
-    spec.arguments = {"--port",
-                      "0",
-                      "--unixsocket",
-                      (sockets / socket_name).string(),
-                      "--unixsocketperm",
-                      "700",
-                      "--dir",
-                      sockets.string(),
-                      "--save",
-                      "",
-                      "--appendonly",
-                      "no",
-                      "--daemonize",
-                      "no",
-                      "--loglevel",
-                      "notice",
-                      "--maxmemory",
-                      std::to_string(options.memory_max_mb) + "mb",
+    spec.arguments = {"--port", "0", "--unixsocket", (sockets / socket_name).string(),
+                      "--unixsocketperm", "700", "--dir", sockets.string(), "--save", "",
+                      "--appendonly", "no", "--daemonize", "no", "--loglevel", "notice",
+                      "--maxmemory", std::to_string(options.memory_max_mb) + "mb",
                       "--maxmemory-policy",
-                      "allkeys-lru"};
+                      // Keys without a time to live (the cache's generation, its boards) stay.
+                      "volatile-lru"};
     spec.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/"};
     spec.working_folder = sockets.string();
     spec.log_file = (options.log_folder / "redis.log").string();

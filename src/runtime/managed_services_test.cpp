@@ -224,6 +224,22 @@ TEST_F(managed, redis_answers_is_restarted_and_keeps_nothing) {
     EXPECT_FALSE(fs::exists(cache.folder() / "dump.rdb"));
 }
 
+// What stands there without a time to live (the cache's generation, its boards) must not be
+// evicted.
+TEST_F(managed, redis_evicts_only_what_expires) {
+    managed_redis cache(*guardian_, redis());
+    ASSERT_TRUE(cache.begin().has_value());
+    ASSERT_TRUE(cache.wait_ready().has_value());
+    const std::string socket = cache.uri().substr(std::string("unix://").size());
+    const std::string command = "redis-cli -s '" + socket + "' CONFIG GET maxmemory-policy";
+    std::unique_ptr<FILE, int (*)(FILE*)> answer(popen(command.c_str(), "r"), &pclose);
+    ASSERT_NE(answer, nullptr);
+    std::string text(200, '\0');
+    text.resize(fread(text.data(), 1, text.size(), answer.get()));
+    EXPECT_NE(text.find("volatile-lru"), std::string::npos) << text;
+    cache.stop();
+}
+
 TEST_F(managed, a_process_that_hangs_is_seen) {
     managed_redis cache(*guardian_, redis());
     ASSERT_TRUE(cache.begin().has_value());
