@@ -55,7 +55,7 @@ void add_http_keys(config_registry& registry) {
               .maximum = port_max})
         .add({.name = "http.connections_max",
               .fallback = whole(4096),
-              .doc = "Connections open at once; more wait to be accepted.",
+              .doc = "Connections open at once; more are answered 503 and closed.",
               .minimum = 1,
               .maximum = 1'000'000})
         .add({.name = "http.connections_per_source_max",
