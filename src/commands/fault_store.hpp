@@ -84,6 +84,13 @@ public:
         }
         co_return co_await inner_.stream_head(std::move(stream));
     }
+    awaitable<base::result<eventstore::stream_info>> info(std::string stream) override {
+        return inner_.info(std::move(stream));
+    }
+    awaitable<base::result<std::vector<eventstore::resolved_event>>>
+    resolve_links(std::vector<eventstore::recorded_event> events) override {
+        return inner_.resolve_links(std::move(events));
+    }
     awaitable<base::result<eventstore::all_page>> read_all(base::position from,
                                                            eventstore::direction way,
                                                            std::size_t count_max,

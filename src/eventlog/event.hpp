@@ -47,11 +47,21 @@ struct new_event {
     content format = content::json;
 };
 
-// The events that one append writes to one stream. Each stream stands at most once in an append.
+// The last event of a tombstoned stream has this number; nothing follows it.
+constexpr base::revision tombstone_revision{
+    static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())};
+
+// What an append does to one stream. Each stream stands at most once in an append.
 struct stream_write {
+    enum class action : std::uint8_t {
+        append,      // `events`; none: only checks the expectation
+        soft_delete, // hides what is there: `$tb` in the stream's metadata; no `events`
+        tombstone,   // ends the stream for ever; no `events`
+    };
     std::string stream;
     expected_revision expected = {};
     std::vector<new_event> events;
+    action what = action::append;
 };
 
 struct append_outcome {

@@ -34,7 +34,8 @@ public:
     // --- the writer ---
     // Entries before this position are kept across restarts; the log is read again from here on.
     [[nodiscard]] virtual base::position kept_until() const = 0;
-    // Copies what it needs. `entry.revision` is the one after the stream's last.
+    // Copies what it needs. `entry.revision` is the one after the stream's last, or
+    // tombstone_revision, after which last_revision() says so and nothing more is added.
     virtual void add(const index_entry& entry) = 0;
     // Takes back the newest entry, which is this one: its append was not written.
     virtual void take_back(const index_entry& entry) = 0;

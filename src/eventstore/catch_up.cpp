@@ -18,7 +18,8 @@ public:
     catch_up_subscription(std::unique_ptr<catch_up_source> source, runtime::async_event& published)
         : source_(std::move(source)), published_(published) {}
 
-    awaitable<base::result<batch>> next(std::size_t count_max) override {
+    awaitable<base::result<batch>> next(std::size_t count_max,
+                                        std::size_t /*considered_max*/) override {
         for (;;) {
             const std::uint64_t seen = published_.version();
             if (cancelled_.load()) {

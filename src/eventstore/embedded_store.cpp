@@ -123,7 +123,9 @@ public:
             from_ = {slice->events.back().revision.value + 1};
             processed_ = slice->events.back().position;
         }
-        return subscription::batch{std::move(slice->events), processed_, !cut && slice->end};
+        return subscription::batch{.events = std::move(slice->events),
+                                   .processed = processed_,
+                                   .caught_up = !cut && slice->end};
     }
 
 private:
@@ -151,11 +153,29 @@ public:
         if (!slice) {
             co_return base::fail(std::move(slice.error()));
         }
-        co_return stream_page{std::move(slice->events), slice->last, slice->end};
+        co_return stream_page{
+            .events = std::move(slice->events), .last = slice->last, .end = slice->end};
     }
 
     awaitable<base::result<std::optional<revision>>> stream_head(std::string stream) override {
         co_return log_.stream_head(stream);
+    }
+
+    awaitable<base::result<stream_info>> info(std::string stream) override {
+        auto last = co_await stream_head(std::move(stream));
+        if (!last) {
+            co_return base::fail(std::move(last.error()));
+        }
+        co_return stream_info{.last = *last};
+    }
+
+    awaitable<base::result<std::vector<resolved_event>>>
+    resolve_links(std::vector<recorded_event> events) override {
+        std::vector<resolved_event> out;
+        for (recorded_event& event : events) {
+            out.push_back({.event = std::move(event), .link = {}});
+        }
+        co_return out;
     }
 
     awaitable<base::result<all_page>> read_all(position from, direction way, std::size_t count_max,

@@ -11,6 +11,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,11 +27,28 @@ using eventlog::new_event;
 using eventlog::recorded_event;
 using eventlog::stream_write;
 
-// A page of a stream. Forwards: revisions from `from` up. Backwards: from `from` down.
+// A page of a stream. Forwards: revisions from `from` up. Backwards: from `from` down. What
+// `$maxCount`, `$maxAge` and `$tb` hide is left out, whether or not a scavenge removed it.
 struct stream_page {
     std::vector<recorded_event> events;
     std::optional<base::revision> last; // of the stream, when read; empty: the stream has no events
     bool end = true;                    // nothing further in this direction at the time of the read
+    bool soft_deleted = false;          // no events are shown; `last` is still the last revision
+    std::optional<base::revision> next_readable = {}; // the first one shown at or after `from`
+};
+
+// A stream's state beside its events.
+struct stream_info {
+    std::optional<base::revision> last; // what truncation hides counts; empty: never written
+    bool soft_deleted = false;
+    bool tombstoned = false;                               // `last` is tombstone_revision
+    std::optional<recorded_event> metadata = std::nullopt; // the last event of `$$<stream>`
+};
+
+// An event as a reader sees it who follows links (events of type `$>`, data "<number>@<stream>").
+struct resolved_event {
+    std::optional<recorded_event> event; // empty: the link's target cannot be read (any more)
+    std::optional<recorded_event> link;  // empty: it was no link
 };
 
 struct all_page {
@@ -39,11 +57,16 @@ struct all_page {
     bool end = true;
 };
 
-// Matches an event if its stream starts with one of `stream_prefixes` (none: any stream), and, with
-// `user_events_only`, if neither stream nor type begins with '$'.
+// Matches an event if every part that is given says yes: its stream (type) starts with one of the
+// prefixes; the expression is found in its stream (type), RE2 syntax, unanchored, case-sensitive;
+// with `user_events_only`, neither stream nor type begins with '$'. An expression that does not
+// compile is refused with invalid_argument by the first read.
 struct all_filter {
-    std::vector<std::string> stream_prefixes;
+    std::vector<std::string> stream_prefixes = {};
     bool user_events_only = false;
+    std::vector<std::string> type_prefixes = {};
+    std::string stream_expression = {};
+    std::string type_expression = {};
 };
 
 enum class write_state : std::uint8_t {
@@ -62,14 +85,18 @@ public:
 
     struct batch {
         std::vector<recorded_event>
-            events;               // whole batches only, unless one batch exceeds `count_max`
-        base::position processed; // every matching event up to here has been delivered
-        bool caught_up = false;   // nothing more was durable when this was read
+            events;                 // whole batches only, unless one batch exceeds `count_max`
+        base::position processed;   // every matching event up to here has been delivered
+        bool caught_up = false;     // nothing more was durable when this was read
+        std::size_t considered = 0; // events looked at, matching or not (subscribe_all)
     };
     // Waits until there is something: events, or (once, when first caught up) an empty batch with
     // `caught_up`. Errors: cancelled, unavailable (remote: the subscription re-connects by itself
-    // before it gives up), deleted.
-    virtual awaitable<base::result<batch>> next(std::size_t count_max) = 0;
+    // before it gives up), deleted. With `considered_max` a batch of subscribe_all comes as soon as
+    // so many events were looked at, with or without a match, and may then end inside a batch.
+    virtual awaitable<base::result<batch>> next(std::size_t count_max,
+                                                std::size_t considered_max = unbounded) = 0;
+    static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
     // Thread-safe. A pending and every later next() answers errc::cancelled.
     virtual void cancel() = 0;
 };
@@ -83,16 +110,27 @@ public:
     // invalid_argument, too_large, exhausted (queue or disk), unavailable (not written),
     // unknown_outcome (repeat the same append to find out). Repeating an append (same ids, same
     // expectation) gives the first outcome, marked `repeated`.
+    // Soft deletes and tombstones are writes like others (stream_write::action). Writing to a soft
+    // deleted stream undeletes it; its numbers go on. Streams that are views refuse every write
+    // (invalid_argument).
     virtual awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) = 0;
 
-    // `count_max` >= 1. A stream without events gives an empty page. Errors: deleted,
-    // invalid_argument, unavailable, corrupt.
+    // `count_max` >= 1. A stream without events gives an empty page. Views (views.hpp: `$ce-x`,
+    // `$et-x`, `$bc-x`, `$streams`, `$category-x`) are read like streams and give link events.
+    // Errors: deleted (tombstoned), invalid_argument, unavailable, corrupt.
     virtual awaitable<base::result<stream_page>>
     read_stream(std::string stream, base::revision from, direction way, std::size_t count_max) = 0;
 
     // The last revision, or empty for a stream without events.
     virtual awaitable<base::result<std::optional<base::revision>>>
     stream_head(std::string stream) = 0;
+
+    // Errors: unavailable, corrupt. A tombstoned stream is no error here.
+    virtual awaitable<base::result<stream_info>> info(std::string stream) = 0;
+
+    // One answer for each event given, in order. Errors: unavailable, corrupt.
+    virtual awaitable<base::result<std::vector<resolved_event>>>
+    resolve_links(std::vector<recorded_event> events) = 0;
 
     // Forwards: events at or after `from`. Backwards: events before `from`. Only durable events.
     virtual awaitable<base::result<all_page>>

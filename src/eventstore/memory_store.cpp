@@ -227,6 +227,23 @@ public:
         co_return memory_facts(all_, name).last();
     }
 
+    awaitable<base::result<stream_info>> info(std::string stream) override {
+        auto last = co_await stream_head(std::move(stream));
+        if (!last) {
+            co_return base::fail(std::move(last.error()));
+        }
+        co_return stream_info{.last = *last};
+    }
+
+    awaitable<base::result<std::vector<resolved_event>>>
+    resolve_links(std::vector<recorded_event> events) override {
+        std::vector<resolved_event> out;
+        for (recorded_event& event : events) {
+            out.push_back({.event = std::move(event), .link = {}});
+        }
+        co_return out;
+    }
+
     awaitable<base::result<all_page>> read_all(position from, direction way, std::size_t count_max,
                                                all_filter filter) override {
         const std::lock_guard lock(all_.mutex);
