@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// Runs the compatibility tests against the program named by --binary, then checks that every public
+// method of both clients was called at least once. Arguments after `--` go to `node --test`.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const at = process.argv.indexOf("--binary");
+const only = process.argv.indexOf("--only");
+if (at < 0 || process.argv.includes("--help")) {
+  console.log("usage: run.mjs --binary PROGRAM [--only REGEX]   (REGEX: on the names of the test files)");
+  process.exit(process.argv.includes("--help") ? 0 : 2);
+}
+const installedAt = statSync(path.join(here, "node_modules/.package-lock.json"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+if (installedAt < statSync(path.join(here, "package-lock.json")).mtimeMs) {
+  const installed = spawnSync("npm", ["ci"], { cwd: here, stdio: ["ignore", "inherit", "inherit"] });
+  if (installed.status !== 0) {
+    console.error("the official clients could not be installed from npm (npm ci)");
+    process.exit(1);
+  }
+}
+
+const scratch = mkdtempSync(path.join(os.tmpdir(), "immortal-compat-calls-"));
+const calls = path.join(scratch, "calls");
+const wanted = only < 0 ? /./ : new RegExp(process.argv[only + 1]);
+const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && wanted.test(name)).sort();
+const run = spawnSync(process.execPath, ["--test", ...files], {
+  cwd: here,
+  stdio: ["ignore", "inherit", "inherit"],
+  env: { ...process.env, IMMORTAL_BINARY: path.resolve(process.argv[at + 1]), COMPAT_CALLS: calls },
+});
+
+let failed = run.status !== 0;
+if (!failed && only < 0) {
+  const { dialects, publicMethods } = await import("./harness/dialects.mjs");
+  const called = new Set(readFileSync(calls, "utf8").split("\n"));
+  for (const { name, Client } of dialects) {
+    const methods = publicMethods(Client);
+    const never = methods.filter((method) => !called.has(`${name} ${method}`));
+    console.log(`${name}: ${methods.length - never.length} of ${methods.length} public methods called`);
+    if (never.length > 0 || methods.length < 30) {
+      console.error(`never called: ${never.join(", ")}`);
+      failed = true;
+    }
+  }
+}
+rmSync(scratch, { recursive: true, force: true });
+process.exit(failed ? 1 : 0);
