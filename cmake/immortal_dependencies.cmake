@@ -8,6 +8,7 @@ find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(Protobuf REQUIRED)
+unset(re2_FOUND CACHE)
 find_package(gRPC CONFIG REQUIRED)
 find_package(RocksDB CONFIG REQUIRED)
 pkg_check_modules(libsodium REQUIRED IMPORTED_TARGET libsodium)
@@ -15,7 +16,8 @@ pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
-pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
+# Not named `re2`: gRPC's configuration would take re2_FOUND, which stays in the cache, for its own.
+pkg_check_modules(libre2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(icu REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
 
 # Boost.Asio is compiled once, in the runtime module; every user sees the same switches.
