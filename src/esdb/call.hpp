@@ -1,0 +1,47 @@
+// One call in progress, as its handler sees it: messages in, messages out, headers.
+//
+// On the wire every method is a pair of message streams; a unary method reads one message and
+// writes one. The handler is a coroutine on the call's own strand; everything here is used on that
+// strand only. When the client goes away, its deadline passes or the server stops, the handler's
+// coroutine is cancelled (Asio terminal cancellation): its pending wait throws operation_aborted,
+// which it need not catch.
+#pragma once
+
+#include "esdb/authorizer.hpp"
+#include "esdb/rpc_status.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <grpcpp/support/byte_buffer.h>
+#include <optional>
+#include <string>
+
+namespace immortal::esdb {
+
+enum class more : std::uint8_t { no, follows }; // whether another message comes at once
+
+class call {
+public:
+    virtual ~call() = default;
+
+    [[nodiscard]] virtual const call_headers& headers() const = 0;
+    [[nodiscard]] virtual const principal& caller() const = 0;               // as authenticated
+    [[nodiscard]] virtual boost::asio::any_io_executor executor() const = 0; // the strand
+
+    // The client's next message; empty when it has finished sending. One read at a time, beside a
+    // write. Nothing is read from the network before it is asked for (beyond the HTTP/2 window).
+    virtual awaitable<std::optional<grpc::ByteBuffer>> read() = 0;
+    // Sends a message; comes back when there is room for another (HTTP/2 flow control). One write
+    // at a time, beside a read. With more::follows it may wait for the next one to be sent
+    // together. False: the client is gone.
+    virtual awaitable<bool> write(grpc::ByteBuffer message, more then = more::no) = 0;
+};
+
+// Serves one call; its status is sent to the client with its trailers. `asked` lives until the
+// handler has ended. An exception that leaves it (beside cancellation) is logged and becomes
+// UNKNOWN.
+using handler = std::function<awaitable<rpc_status>(call& asked)>;
+
+} // namespace immortal::esdb

@@ -1,0 +1,108 @@
+// The bridge between gRPC's completion queue and coroutines: one call from its arrival to its end.
+// Internal to the server.
+//
+// gRPC answers every operation with a tag on the queue's thread; the tag keeps the driver alive and
+// posts the outcome to the call's strand. Everything but the tags is used on the strand only, so
+// there is no lock. A wait that is cancelled leaves its gRPC operation outstanding; its buffers
+// belong to the driver and live until the tag comes back.
+#pragma once
+
+#include "esdb/call.hpp"
+#include "esdb/method_table.hpp"
+#include "runtime/engine.hpp"
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <atomic>
+#include <functional>
+#include <grpcpp/generic/async_generic_service.h>
+#include <memory>
+#include <string>
+
+namespace immortal::esdb {
+
+class call_driver;
+
+// What the drivers of a server share; outlives them.
+struct call_host {
+    grpc::AsyncGenericService service;
+    std::unique_ptr<grpc::ServerCompletionQueue> queue;
+    runtime::any_io_executor executor;
+    const method_table* methods = nullptr;
+    authorizer* rules = nullptr;
+    // On a thread of the queue; false: refuse the call as one too many.
+    std::function<bool(const std::shared_ptr<call_driver>&)> arrived;
+    std::function<void(call_driver*)> destroyed; // any thread
+};
+
+class call_driver final : public call, public std::enable_shared_from_this<call_driver> {
+public:
+    explicit call_driver(call_host& host);
+    ~call_driver() override;
+
+    // Waits for a call to arrive. Once. The queue is not shut down.
+    void request();
+    // Cancels a call that lasts, or (`all`) any. Thread-safe.
+    void stop(bool all);
+    // For the queue's threads: `tag` came back.
+    static void complete(void* tag, bool ok);
+
+    [[nodiscard]] const call_headers& headers() const override { return headers_; }
+    [[nodiscard]] const principal& caller() const override { return caller_; }
+    [[nodiscard]] boost::asio::any_io_executor executor() const override { return strand_; }
+    awaitable<std::optional<grpc::ByteBuffer>> read() override;
+    awaitable<bool> write(grpc::ByteBuffer message, more then) override;
+
+private:
+    struct operation {
+        explicit operation(void (call_driver::*f)(bool)) : finished(f) {}
+        void (call_driver::*finished)(bool ok); // on a thread of the queue
+        std::shared_ptr<call_driver> held = {}; // while gRPC has the tag
+        // Orders what was written before the operation began against its end, for whoever cannot
+        // see gRPC's own ordering (ThreadSanitizer).
+        std::atomic<int> handover{0};
+        // On the strand:
+        bool outstanding = false;
+        bool ok = false;
+        std::function<void(bool done)> resume = {};
+    };
+
+    void* begin(operation& op);
+    void settle(operation& op, bool ok);       // from any thread
+    awaitable<bool> completion(operation& op); // throws operation_aborted if cancelled
+    void resume_cancelled(operation& op);      // on the strand
+    void request_finished(bool ok);
+    void client_done(bool ok);
+    void read_finished(bool ok);
+    void write_finished(bool ok);
+    void finish_finished(bool ok);
+
+    awaitable<void> run();
+    awaitable<rpc_status> serve();
+    awaitable<rpc_status> serve_guarded();
+    void read_headers();
+    void finish(rpc_status status);
+
+    call_host& host_;
+    boost::asio::strand<runtime::any_io_executor> strand_;
+    grpc::GenericServerContext context_;
+    grpc::GenericServerAsyncReaderWriter stream_{&context_};
+    operation request_{&call_driver::request_finished};
+    operation done_{&call_driver::client_done};
+    operation read_{&call_driver::read_finished};
+    operation write_{&call_driver::write_finished};
+    operation finish_{&call_driver::finish_finished};
+
+    boost::asio::cancellation_signal cancel_;
+    grpc::ByteBuffer incoming_;
+    call_headers headers_;
+    principal caller_;
+    const method* method_ = nullptr;
+    bool refused_ = false;  // one call too many; set before the strand runs
+    bool ended_ = false;    // run() is over
+    bool stopping_ = false; // the server cancelled the call
+    bool gone_ = false;     // the client did, or its deadline passed
+};
+
+} // namespace immortal::esdb

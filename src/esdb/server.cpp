@@ -1,0 +1,273 @@
+#include "esdb/server.hpp"
+
+#include "base/assert.hpp"
+#include "base/log.hpp"
+#include "esdb/call_driver.hpp"
+#include "esdb/listening.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <grpc/support/log.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <mutex>
+#include <set>
+#include <thread>
+
+namespace immortal::esdb {
+namespace {
+
+constexpr std::size_t waiting_for_calls = 64;  // arrivals that need not wait for us
+constexpr int concurrent_streams_max = 10'000; // of one connection
+constexpr int port_attempts = 5;               // to find a port that is free on every address
+
+void forward_log(gpr_log_func_args* entry) {
+    // gRPC tells of every broken connection; what matters is answered to the caller as an error.
+    if (entry->severity == GPR_LOG_SEVERITY_ERROR) {
+        base::log_debug("grpc", entry->message);
+    }
+}
+
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::optional<tls_settings>& tls) {
+    if (!tls) {
+        return grpc::InsecureServerCredentials();
+    }
+    auto request = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+    if (!tls->client_authority.empty()) {
+        request = tls->client_required ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                       : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
+    }
+    grpc::SslServerCredentialsOptions options(request);
+    options.pem_root_certs = tls->client_authority;
+    options.pem_key_cert_pairs.push_back({tls->key, tls->certificate});
+    return grpc::SslServerCredentials(options);
+}
+
+// The official clients ping every 10 seconds; gRPC's own defaults would call that abuse.
+void set_channel_arguments(grpc::ServerBuilder& builder, const server_settings& settings) {
+    builder.SetMaxReceiveMessageSize(static_cast<int>(settings.message_size_max));
+    builder.SetMaxSendMessageSize(-1);
+    builder.AddChannelArgument("grpc.http2.min_ping_interval_without_data_ms", 1000);
+    builder.AddChannelArgument("grpc.http2.max_ping_strikes", 0);
+    builder.AddChannelArgument("grpc.http2.max_pings_without_data", 0);
+    builder.AddChannelArgument("grpc.keepalive_permit_without_calls", 1);
+    builder.AddChannelArgument("grpc.keepalive_time_ms",
+                               static_cast<int>(settings.keepalive_time.count()));
+    builder.AddChannelArgument("grpc.keepalive_timeout_ms",
+                               static_cast<int>(settings.keepalive_timeout.count()));
+    builder.AddChannelArgument("grpc.max_concurrent_streams", concurrent_streams_max);
+    builder.AddChannelArgument("grpc.so_reuseport", 0); // a taken port is refused, not shared
+}
+
+} // namespace
+
+struct server::state {
+    state(runtime::engine& engine, server_settings given, const method_table& methods,
+          authorizer& rules)
+        : settings(std::move(given)) {
+        host.executor = engine.executor();
+        host.methods = &methods;
+        host.rules = &rules;
+        host.arrived = [this](const std::shared_ptr<call_driver>& arrival) {
+            return take(arrival);
+        };
+        host.destroyed = [this](call_driver* gone) { forget(gone); };
+    }
+
+    base::status check_rules() const;
+    bool build(const listening_plan& plan);
+    void accept_one();
+    bool take(const std::shared_ptr<call_driver>& arrival);
+    void forget(call_driver* gone);
+    void drive();
+    void cancel_calls(bool all);
+    void join();
+
+    server_settings settings;
+    call_host host;
+    std::unique_ptr<grpc::Server> grpc_server;
+    std::vector<std::thread> threads;
+    std::uint16_t port = 0;
+
+    std::mutex mutex; // guards what follows
+    std::condition_variable emptied;
+    bool stopping = false;
+    std::size_t drivers = 0;                                  // alive, waiting ones included
+    std::map<call_driver*, std::weak_ptr<call_driver>> calls; // in progress
+};
+
+base::status server::state::check_rules() const {
+    if (settings.tls) {
+        return {};
+    }
+    for (const std::string& address : settings.addresses) {
+        if (!is_loopback(address)) {
+            return base::fail(base::errc::invalid_argument,
+                              "The event store listens on '" + address +
+                                  "' only with TLS: give it a certificate and a key "
+                                  "(esdb.tls_certificate, esdb.tls_key), or a loopback address.");
+        }
+    }
+    return {};
+}
+
+bool server::state::build(const listening_plan& plan) {
+    grpc::ServerBuilder builder;
+    set_channel_arguments(builder, settings);
+    const auto credentials = credentials_of(settings.tls);
+    for (const std::string& address : plan.addresses) {
+        builder.AddListeningPort(endpoint_text(address, plan.port), credentials);
+    }
+    builder.RegisterAsyncGenericService(&host.service);
+    host.queue = builder.AddCompletionQueue();
+    grpc_server = builder.BuildAndStart();
+    if (grpc_server == nullptr) {
+        host.queue->Shutdown();
+        void* tag = nullptr;
+        bool ok = false;
+        while (host.queue->Next(&tag, &ok)) {
+        }
+        host.queue.reset();
+    }
+    return grpc_server != nullptr;
+}
+
+void server::state::accept_one() {
+    {
+        const std::lock_guard lock(mutex);
+        if (stopping) {
+            return;
+        }
+        ++drivers;
+    }
+    std::make_shared<call_driver>(host)->request();
+}
+
+bool server::state::take(const std::shared_ptr<call_driver>& arrival) {
+    bool allowed = false;
+    {
+        const std::lock_guard lock(mutex);
+        allowed = !stopping && calls.size() < settings.calls_max;
+        calls.emplace(arrival.get(), arrival);
+    }
+    accept_one();
+    return allowed;
+}
+
+void server::state::forget(call_driver* gone) {
+    const std::lock_guard lock(mutex);
+    calls.erase(gone);
+    if (--drivers == 0) {
+        emptied.notify_all();
+    }
+}
+
+void server::state::drive() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (host.queue->Next(&tag, &ok)) {
+        call_driver::complete(tag, ok);
+    }
+}
+
+void server::state::cancel_calls(bool all) {
+    std::vector<std::shared_ptr<call_driver>> alive; // released outside the lock
+    {
+        const std::lock_guard lock(mutex);
+        for (const auto& [address, weak] : calls) {
+            if (auto driver = weak.lock()) {
+                alive.push_back(std::move(driver));
+            }
+        }
+    }
+    for (const auto& driver : alive) {
+        driver->stop(all);
+    }
+}
+
+server::server(runtime::engine& engine, server_settings settings, const method_table& methods,
+               authorizer& rules)
+    : state_(std::make_unique<state>(engine, std::move(settings), methods, rules)) {}
+
+server::~server() {
+    IMMORTAL_ASSERT(state_->threads.empty());
+}
+
+base::status server::start() {
+    state& s = *state_;
+    gpr_set_log_function(&forward_log);
+    if (auto allowed = s.check_rules(); !allowed) {
+        return allowed;
+    }
+    for (int attempt = 1; s.grpc_server == nullptr; ++attempt) {
+        auto plan = plan_listening(s.settings.addresses, s.settings.port);
+        if (!plan) {
+            if (s.settings.port == 0 && attempt < port_attempts) {
+                continue; // free on the first address only
+            }
+            return base::fail(std::move(plan.error()));
+        }
+        s.port = plan->port;
+        if (!s.build(*plan) && attempt == port_attempts) {
+            return base::fail(
+                base::errc::invalid_argument,
+                s.settings.tls
+                    ? "The event store cannot listen: its TLS certificate or key cannot be used."
+                    : "The event store cannot listen on port " + std::to_string(s.port) + ".");
+        }
+    }
+    for (std::size_t i = 0; i < s.settings.threads; ++i) {
+        s.threads.emplace_back([&s] { s.drive(); });
+    }
+    for (std::size_t i = 0; i < waiting_for_calls; ++i) {
+        s.accept_one();
+    }
+    base::log_info("esdb", "the event store's protocol is served", {{"port", s.port}});
+    return {};
+}
+
+void server::state::join() {
+    {
+        std::unique_lock lock(mutex);
+        while (!emptied.wait_for(lock, std::chrono::seconds(10), [this] { return drivers == 0; })) {
+            base::log_error("esdb", "calls do not end", {{"calls", calls.size()}});
+        }
+    }
+    host.queue->Shutdown();
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    threads.clear();
+    grpc_server.reset();
+}
+
+void server::stop(milliseconds limit) {
+    state& s = *state_;
+    if (s.threads.empty()) {
+        return;
+    }
+    {
+        const std::lock_guard lock(s.mutex);
+        s.stopping = true;
+    }
+    s.cancel_calls(false);
+    // Returns when every call has ended; at the deadline gRPC cancels what is left.
+    const auto deadline =
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                     gpr_time_from_millis(static_cast<std::int64_t>(limit.count()), GPR_TIMESPAN));
+    s.grpc_server->Shutdown(deadline);
+    s.cancel_calls(true);
+    s.join();
+}
+
+std::uint16_t server::port() const {
+    return state_->port;
+}
+
+std::size_t server::calls() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->calls.size();
+}
+
+} // namespace immortal::esdb

@@ -1,0 +1,87 @@
+// Handlers in terms of messages. Included by the services' .cpp files only: it brings protobuf.
+#pragma once
+
+#include "esdb/call.hpp"
+#include "esdb/method_table.hpp"
+
+#include <concepts>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace immortal::esdb {
+
+// Takes the bytes. Empty: they are no such message.
+template <typename Message>
+std::optional<Message> parse_message(grpc::ByteBuffer& bytes) {
+    std::optional<Message> message(std::in_place);
+    if (!grpc::SerializationTraits<Message>::Deserialize(&bytes, &*message).ok()) {
+        message.reset();
+    }
+    return message;
+}
+
+template <typename Message>
+grpc::ByteBuffer message_bytes(const Message& message) {
+    grpc::ByteBuffer bytes;
+    bool own = false;
+    (void)grpc::SerializationTraits<Message>::Serialize(message, &bytes, &own);
+    return bytes;
+}
+
+// The next message. No value: the client has finished sending. Refused: it sent something else.
+template <typename Message>
+awaitable<rpc_result<std::optional<Message>>> receive(call& asked) {
+    auto bytes = co_await asked.read();
+    if (!bytes) {
+        co_return std::optional<Message>();
+    }
+    auto message = parse_message<Message>(*bytes);
+    if (!message) {
+        co_return refuse({grpc::StatusCode::INTERNAL, "The message cannot be parsed."});
+    }
+    co_return std::move(message);
+}
+
+// The one message of a unary or server-streaming call.
+template <typename Message>
+awaitable<rpc_result<Message>> receive_only(call& asked) {
+    auto message = co_await receive<Message>(asked);
+    if (!message) {
+        co_return refuse(std::move(message.error()));
+    }
+    if (!*message) {
+        co_return refuse({grpc::StatusCode::INTERNAL, "The request message is missing."});
+    }
+    co_return std::move(**message);
+}
+
+template <typename Message>
+awaitable<bool> send(call& asked, const Message& message, more then = more::no) {
+    return asked.write(message_bytes(message), then);
+}
+
+// Serves a unary method: `answer(call&, Request) -> awaitable<rpc_result<Response>>`, copied.
+template <typename Request, typename Response, typename Answer>
+awaitable<rpc_status> serve_unary(call& asked, Answer answer) {
+    auto request = co_await receive_only<Request>(asked);
+    if (!request) {
+        co_return std::move(request.error());
+    }
+    rpc_result<Response> response = co_await answer(asked, std::move(*request));
+    if (!response) {
+        co_return std::move(response.error());
+    }
+    (void)co_await send(asked, *response);
+    co_return rpc_status{};
+}
+
+template <typename Request, typename Response, typename Answer>
+handler unary(Answer answer) {
+    return [answer = std::move(answer)](call& asked) {
+        return serve_unary<Request, Response>(asked, answer);
+    };
+}
+
+} // namespace immortal::esdb
