@@ -1,11 +1,17 @@
 // Where the events of a stream, a category or a type stand in the log. Derived data: it can be
-// thrown away and rebuilt from the log. Today in memory (memory_index.hpp); an index on disk keeps
-// the older part and has the same face.
+// thrown away and rebuilt from the log. In memory for tests (memory_index.hpp); on disk, with the
+// newest part in memory, for everyone else (disk_index.hpp).
 //
 // One writer adds entries in log order, before they are durable. Readers on any thread name the end
 // up to which they may see entries: the durable end of the log.
+//
+// Every record ever written counts, in every list, for ever: numbers never change. Who removes
+// records from a segment keeps what index_entry says of each, so that a rebuild gives the same
+// numbers.
 #pragma once
 
+#include "base/clock.hpp"
+#include "base/hash.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "eventlog/event.hpp"
@@ -21,49 +27,89 @@ namespace immortal::eventlog {
 struct index_entry {
     std::string_view stream;
     std::string_view type;
-    base::revision revision;
+    std::string_view correlation; // correlation.hpp; empty: none
+    base::revision revision;      // tombstone_revision: the end of the stream
     base::position position;
 };
 
-enum class index_view : std::uint8_t { category, type };
+// Lists of events over many streams, numbered 0, 1, 2, ... in log order. "An original event" is one
+// that is neither a link (type `$>`) nor a tombstone; a category is the part of the stream name
+// before the first '-', and streams whose name begins with '$' have none.
+enum class index_view : std::uint8_t {
+    category,         // name = category: its original events                   ($ce-<name>)
+    type,             // name = type: all events of it but links; tombstones    ($et-<name>)
+                      // under the type they were written with
+    correlation,      // name = correlation id: its original events             ($bc-<name>);
+                      // empty if the correlation index is switched off
+    streams,          // name = "": event 0 of every stream                     ($streams)
+    category_streams, // name = category: event 0 of each of its streams        ($category-<name>)
+};
+constexpr std::size_t index_view_count = 5;
+
+// A place between two frames of the log, and what stands before it.
+struct log_place {
+    base::position end;
+    base::digest256 chain{};
+    std::uint64_t events = 0;
+    base::position last_event; // meaningless without events
+    base::utc_time last_created{};
+    friend bool operator==(const log_place&, const log_place&) = default;
+};
 
 class log_index {
 public:
     virtual ~log_index() = default;
 
-    // --- the writer ---
-    // Entries before this position are kept across restarts; the log is read again from here on.
-    [[nodiscard]] virtual base::position kept_until() const = 0;
-    // Copies what it needs. `entry.revision` is the one after the stream's last, or
-    // tombstone_revision, after which last_revision() says so and nothing more is added.
-    virtual void add(const index_entry& entry) = 0;
-    // Takes back the newest entry, which is this one: its append was not written.
-    virtual void take_back(const index_entry& entry) = 0;
-    // Everything before `durable` is on disk in the log; entries before it may be moved to disk.
-    virtual void checkpoint(base::position durable) = 0;
+    // --- the writer, one thread ---
+    // Binds the index to a log, before anything else. What was kept for another one, by another
+    // format, or cannot be read is thrown away. Errors: unavailable.
+    [[nodiscard]] virtual base::status open(const base::log_identity& log) = 0;
+    // Places up to which entries are kept across restarts, ascending: the last one is where adding
+    // goes on, the others are only known places of the log. Empty: nothing is kept.
+    [[nodiscard]] virtual std::vector<log_place> kept() const = 0;
+    // Throws away everything. Errors: unavailable.
+    [[nodiscard]] virtual base::status discard() = 0;
 
-    // --- any thread ---
-    // Only entries before `end` count. Errors: corrupt, unavailable (an index on disk).
+    // Copies what it needs. The entries of one frame, which begins at `frame`, in order. A revision
+    // is the one after its stream's last, or tombstone_revision, after which nothing more is added.
+    virtual void add(base::position frame, std::span<const index_entry> entries) = 0;
+    // Takes back the newest frame, which is this one: it was not written.
+    virtual void take_back(base::position frame, std::span<const index_entry> entries) = 0;
+    // Everything added so far stands before `here`. May wait for the background when too much is in
+    // memory. Errors: exhausted (no room for more entries: nothing may be added now, later again).
+    [[nodiscard]] virtual base::status rest_at(const log_place& here) = 0;
+    // Everything before `durable` is on disk in the log; entries before it may be moved to disk.
+    virtual void made_durable(base::position durable) = 0;
+    // Puts on disk what may be, ends the background. Nothing is added afterwards.
+    virtual void close() = 0;
+
+    // --- any thread; only entries before `end` count ---
+    // Errors: corrupt, unavailable (an index on disk).
     [[nodiscard]] virtual base::result<std::optional<base::revision>>
     last_revision(std::string_view stream, base::position end) = 0;
     // Positions of up to `count_max` events from revision `from` on, in reading order. A backwards
-    // read begins at the last event if `from` is beyond it.
+    // read begins at the last event if `from` is beyond it. A tombstone is seen only by a read from
+    // tombstone_revision or above.
     [[nodiscard]] virtual base::result<std::vector<base::position>>
     stream_positions(std::string_view stream, base::revision from, direction way,
                      std::size_t count_max, base::position end) = 0;
-    // The same for the events of a category (the part of the stream name before the first '-') or
-    // type, numbered 0, 1, 2, ... in log order. The numbers never change.
+    // The same for a view, by its numbers.
     [[nodiscard]] virtual base::result<std::uint64_t>
     view_size(index_view view, std::string_view name, base::position end) = 0;
     [[nodiscard]] virtual base::result<std::vector<base::position>>
     view_positions(index_view view, std::string_view name, std::uint64_t from, direction way,
                    std::size_t count_max, base::position end) = 0;
+    // A place at or before `at` where a frame begins, near it; {0} if none is known.
+    [[nodiscard]] virtual base::result<base::position> frame_before(base::position at,
+                                                                    base::position end) = 0;
 };
 
-// The part of a stream name before the first '-', empty if there is none.
+// The part of a stream name before the first '-', empty if there is none or the stream is one of
+// the system's.
 [[nodiscard]] constexpr std::string_view category_of(std::string_view stream) {
     const std::size_t dash = stream.find('-');
-    return dash == std::string_view::npos ? std::string_view{} : stream.substr(0, dash);
+    return dash == std::string_view::npos || stream.front() == '$' ? std::string_view{}
+                                                                   : stream.substr(0, dash);
 }
 
 } // namespace immortal::eventlog

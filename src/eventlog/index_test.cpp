@@ -1,9 +1,12 @@
+#include "eventlog/correlation.hpp"
 #include "eventlog/memory_index.hpp"
 #include "eventlog/position_list.hpp"
 #include "eventlog/recent_ids.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
 #include <string>
 
 namespace immortal::eventlog {
@@ -15,7 +18,8 @@ class index_test : public testing::Test {
 protected:
     void add(std::string_view stream, std::string_view type, std::uint64_t revision,
              std::uint64_t position) {
-        index_->add({stream, type, {revision}, {position}});
+        const index_entry entry{stream, type, {}, {revision}, {position}};
+        index_->add({position - 1}, std::span(&entry, 1));
     }
     positions of_stream(std::string_view stream, std::uint64_t from, direction way,
                         std::size_t count, std::uint64_t end = 1000) {
@@ -50,11 +54,71 @@ TEST_F(index_test, finds_streams_categories_and_types_before_the_end) {
 TEST_F(index_test, takes_back_the_newest) {
     add("a-1", "X", 0, 10);
     add("a-1", "X", 1, 20);
-    index_->take_back({"a-1", "X", {1}, {20}});
+    const index_entry last{"a-1", "X", {}, {1}, {20}};
+    index_->take_back({19}, std::span(&last, 1));
     EXPECT_EQ(index_->last_revision("a-1", {99}).value(), base::revision{0});
     EXPECT_EQ(index_->view_size(index_view::type, "X", {99}).value(), 1u);
     add("a-1", "Z", 1, 30);
     EXPECT_EQ(index_->view_size(index_view::category, "a", {99}).value(), 2u);
+}
+
+TEST_F(index_test, views_hold_what_they_promise) {
+    const auto put = [&](std::string_view stream, std::string_view type, std::string_view id,
+                         base::revision revision, std::uint64_t position) {
+        const index_entry entry{stream, type, id, revision, {position}};
+        index_->add({position - 1}, std::span(&entry, 1));
+    };
+    put("a-1", "X", "c1", {0}, 10);
+    put("a-2", "$>", "c1", {0}, 20); // a link counts in its stream and in $streams
+    put("$$a-1", "$metadata", {}, {0}, 30);
+    put("a-1", "Y", "c2", {1}, 40);
+    put("a-1", "$streamDeleted", "c2", tombstone_revision, 50);
+    put("lonely", "X", "c1", {0}, 60);
+    const auto view = [&](index_view which, std::string_view name) {
+        auto found = index_->view_positions(which, name, 0, direction::forwards, 9, {99}).value();
+        EXPECT_EQ(index_->view_size(which, name, {99}).value(), found.size());
+        auto back = index_->view_positions(which, name, 9, direction::backwards, 9, {99}).value();
+        std::ranges::reverse(back);
+        EXPECT_EQ(back, found);
+        return found;
+    };
+    EXPECT_EQ(view(index_view::category, "a"), (positions{{10}, {40}}));
+    EXPECT_EQ(view(index_view::category, "$$a"), positions{});
+    EXPECT_EQ(view(index_view::type, "X"), (positions{{10}, {60}}));
+    EXPECT_EQ(view(index_view::type, "$>"), positions{});
+    EXPECT_EQ(view(index_view::type, "$streamDeleted"), positions{{50}});
+    EXPECT_EQ(view(index_view::correlation, "c1"), (positions{{10}, {60}}));
+    EXPECT_EQ(view(index_view::correlation, "c2"), positions{{40}});
+    EXPECT_EQ(view(index_view::streams, ""), (positions{{10}, {20}, {30}, {60}}));
+    EXPECT_EQ(view(index_view::category_streams, "a"), (positions{{10}, {20}}));
+    // The tombstone ends the stream, and is seen by those who ask for it.
+    EXPECT_EQ(index_->last_revision("a-1", {99}).value(), tombstone_revision);
+    EXPECT_EQ(index_->last_revision("a-1", {50}).value(), base::revision{1});
+    EXPECT_EQ(of_stream("a-1", 0, direction::forwards, 9), (positions{{10}, {40}}));
+    EXPECT_EQ(of_stream("a-1", 5, direction::backwards, 9), (positions{{40}, {10}}));
+    EXPECT_EQ(of_stream("a-1", ~0ull, direction::backwards, 9), (positions{{50}, {40}, {10}}));
+    EXPECT_EQ(of_stream("a-1", tombstone_revision.value, direction::forwards, 9), positions{{50}});
+}
+
+TEST(correlation_test, is_found_where_json_says_it_stands) {
+    std::string buffer;
+    const auto of = [&](std::string_view metadata) {
+        return std::string(correlation_of(metadata, buffer));
+    };
+    EXPECT_EQ(of(R"({"$correlationId":"abc"})"), "abc");
+    EXPECT_EQ(of(R"( { "a" : {"$correlationId":"no"} , "$correlationId" : "yes" } )"), "yes");
+    EXPECT_EQ(of(R"({"$correlationId":"x","b":[1,"]",{"c":"}"}],"d":null})"), "x");
+    EXPECT_EQ(of(R"({"$correlationId":"1","$correlationId":"2"})"), "2");
+    EXPECT_EQ(of(R"({"\u0024correlationId":"k"})"), "k");
+    EXPECT_EQ(of("{\"\\u0024correlationId\":\"k\\u00e9\\ud83d\\ude00\\n\"}"),
+              "k\xC3\xA9\xF0\x9F\x98\x80\n");
+    for (const char* none :
+         {"", "{}", "[]", "null", R"("$correlationId")", R"({"$correlationId":5})",
+          R"({"$correlationId":"a")", R"({"$correlationId":"a"}x)", R"({"a":"$correlationId"})",
+          R"([{"$correlationId":"a"}])", R"({"$correlationId":"a)", R"({"$correlationId":"\q"})",
+          R"({"$correlationId":"\ud800"})", R"({"$correlationId":{"$correlationId":"a"}})"}) {
+        EXPECT_EQ(of(none), "") << none;
+    }
 }
 
 TEST(position_list_test, grows_and_shrinks_over_chunks) {

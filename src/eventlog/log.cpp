@@ -70,6 +70,7 @@ public:
 
     void close() override {
         writer_.stop();
+        index_->close();
         lock_.reset();
     }
 
@@ -117,7 +118,7 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
                         {{"cause", lock.error().text}});
         return fail(base::to_error(lock.error()));
     }
-    auto index = make_memory_index();
+    auto index = make_memory_index(settings.correlations);
     recent_ids ids(settings.remembered_ids, random.next());
     auto recovered = recover(settings, files, clock, random, *index, ids);
     if (!recovered) {

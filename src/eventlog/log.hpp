@@ -38,6 +38,7 @@ struct log_settings {
     std::size_t group_bytes_max = 8u << 20;
     std::chrono::microseconds group_wait_max{150}; // how long to wait for as many as came last time
     std::size_t remembered_ids = 1u << 17;         // newest event ids kept for `any` appends
+    bool correlations = true; // index events by the $correlationId of their metadata
 };
 
 enum class log_state : std::uint8_t {

@@ -76,6 +76,12 @@ base::position log_reader::limit_of(const segment& one, base::position end) cons
     return std::min(end, segments_.end_of(one).value_or(end));
 }
 
+base::result<base::position> log_reader::frame_before(const segment& in, base::position at,
+                                                      base::position end) const {
+    const auto known = index_.frame_before(at, end);
+    return known ? base::result<base::position>(std::max(*known, in.first_frame())) : known;
+}
+
 base::result<std::size_t> log_reader::read_bytes(const segment& from, base::position at,
                                                  base::position end,
                                                  std::span<std::byte> out) const {
@@ -220,8 +226,14 @@ base::result<log_slice> log_reader::forwards(base::position from, std::size_t co
     while (out.next < end && scanned < scan_bytes_max && out.events.size() < count_max) {
         const auto in = segments_.find(out.next);
         const base::position limit = limit_of(*in, end);
-        const base::position begin =
-            at_boundary ? std::max(out.next, in->first_frame()) : in->mark_at_or_before(out.next);
+        base::position begin = std::max(out.next, in->first_frame());
+        if (!at_boundary) {
+            const auto frame = frame_before(*in, out.next, end);
+            if (!frame) {
+                return fail(frame.error());
+            }
+            begin = *frame;
+        }
         if (begin >= limit) { // a segment without durable frames, or only its header
             out.next = limit;
             continue;
@@ -275,7 +287,11 @@ base::result<log_slice> log_reader::backwards(base::position from, std::size_t c
         // The block of frames that holds the byte before `next`.
         const base::position before{out.next.value - 1};
         const auto in = segments_.find(before);
-        const base::position begin = in->mark_at_or_before(before);
+        const auto known = frame_before(*in, before, head_.end());
+        if (!known) {
+            return fail(known.error());
+        }
+        const base::position begin = *known;
         if (begin > before) { // within the segment's header
             out.next = in->first();
             continue;

@@ -56,6 +56,9 @@ private:
     [[nodiscard]] base::result<std::size_t> read_bytes(const segment& from, base::position at,
                                                        base::position end,
                                                        std::span<std::byte> out) const;
+    // Where a frame of `in` begins, near before `at`.
+    [[nodiscard]] base::result<base::position> frame_before(const segment& in, base::position at,
+                                                            base::position end) const;
     [[nodiscard]] base::position limit_of(const segment& one, base::position end) const;
     // Reads the records at ascending `positions` into `out`.
     [[nodiscard]] base::status collect(std::span<const base::position> positions,

@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "eventlog/segment_files.hpp"
 
 #include <algorithm>
 
@@ -34,7 +35,6 @@ base::position log_tail::stage(std::span<const stream_write> writes,
     for (const stream_write& write : writes) {
         staged_events_ += write.events.size();
     }
-    current_->note_frame(begin);
     return staged_last_event_;
 }
 
@@ -95,7 +95,6 @@ log_tail::outcome log_tail::take_back_write() {
                         {{"cause", done.error().text}});
         return outcome::failed;
     }
-    current_->forget_frames_from(state_.end);
     staged_.clear();
     staged_events_ = 0;
     staged_chain_ = state_.chain;

@@ -23,6 +23,8 @@ public:
     // Where the next frame will begin.
     [[nodiscard]] base::position end() const { return {state_.end.value + staged_.size()}; }
     [[nodiscard]] base::position durable() const { return state_.end; }
+    // Where the durable log ends.
+    [[nodiscard]] log_place durable_place() const { return state_.place(); }
     // The staged record at `at`.
     [[nodiscard]] base::result<record_view> staged_record(base::position at) const;
 

@@ -2,10 +2,14 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "eventlog/correlation.hpp"
+#include "eventlog/segment_files.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <deque>
 #include <utility>
 
 namespace immortal::eventlog {
@@ -26,34 +30,46 @@ std::unexpected<base::error> damaged(std::string message) {
     return fail(errc::corrupt, std::move(message));
 }
 
+// How a look at the folder treats the index.
+enum class index_use : std::uint8_t {
+    go_on,     // begins at a place the index keeps, and adds what follows
+    look_only, // begins at the log's beginning and adds nothing
+    rebuild,   // begins there and adds everything
+};
+
 // The opening of one folder.
 class recovery {
 public:
     recovery(const log_settings& settings, base::file_system& files, log_index& index,
-             recent_ids& ids)
-        : settings_(settings), files_(files), index_(index), ids_(ids) {}
+             recent_ids& ids, base::clock& clock)
+        : settings_(settings), files_(files), index_(index), ids_(ids), clock_(clock) {}
 
-    base::result<recovered_log> open_or_create(base::clock& clock, base::random_source& random);
+    base::result<recovered_log> open_or_create(base::random_source& random);
 
 private:
-    struct cut {
-        std::shared_ptr<segment> from; // empty: the whole file goes
-        std::string file_name;
-        std::uint64_t offset = 0;
-    };
-
-    base::result<recovered_log> create(base::clock& clock, base::random_source& random);
+    base::result<recovered_log> create(base::random_source& random);
     base::result<recovered_log> open(head_anchor anchor);
     [[nodiscard]] base::result<bool> is_new(const std::vector<std::uint32_t>& numbers);
-    base::status scan(const anchor_state& anchor);
+
+    base::status find_log(const anchor_state& anchor);
+    void begin(const anchor_state& anchor, index_use use);
+    void choose_start(const anchor_state& anchor);
+    // What is wrong, if anything is, at or below the anchor; else `tail_fault_` is what follows it.
+    base::result<std::optional<std::string>> scan(const anchor_state& anchor);
     base::result<std::optional<scan_fault>> scan_one(std::uint32_t number,
                                                      const anchor_state& anchor);
-    [[nodiscard]] base::status check_reached(const anchor_state& anchor) const;
-    base::status cut_tail(const scan_fault& fault, std::uint32_t number);
-    base::file_status keep_torn(base::file& from, const std::string& name, std::uint64_t offset,
-                                std::uint64_t size);
-    void meet(const anchor_state& anchor, base::position at, const base::digest256& chain) {
+    base::result<std::optional<scan_fault>> read_frames(segment& now, std::uint64_t size,
+                                                        const anchor_state& anchor);
+    void take_frame(const frame_view& frame, const anchor_state& anchor);
+    void take_record(const record_view& record);
+    [[nodiscard]] std::optional<std::string> check_reached(const anchor_state& anchor) const;
+
+    // The frames up to `at` were read, or an index place says so.
+    void meet(const anchor_state& anchor, base::position at, const base::digest256& chain,
+              std::uint64_t events) {
         met_ = met_ || (at == anchor.end && chain == anchor.chain);
+        index_met_ = index_met_ || (index_place_ && at == index_place_->end &&
+                                    chain == index_place_->chain && events == index_place_->events);
     }
     [[nodiscard]] std::string path(const std::string& name) const {
         return settings_.folder + "/" + name;
@@ -63,16 +79,29 @@ private:
     base::file_system& files_;
     log_index& index_;
     recent_ids& ids_;
+    base::clock& clock_;
     chain_hasher hasher_;
-    std::unique_ptr<segment_list> segments_ = std::make_unique<segment_list>();
-    scan_state state_;
     std::vector<std::uint32_t> numbers_;
-    bool met_ = false; // the chain reached the anchor's place with the anchor's value
     std::uint64_t bytes_cut_ = 0;
+    // Of one look:
+    index_use use_ = index_use::go_on;
+    std::unique_ptr<segment_list> segments_;
+    scan_state state_;
+    std::optional<log_place> start_;       // the frames before it are not read
+    std::optional<log_place> index_place_; // entries before it stand in the index
+    bool index_met_ = false;               // the chain went through that place
+    bool met_ = false; // the chain reached the anchor's place with the anchor's value
+    std::optional<scan_fault> tail_fault_; // after the anchor, in segment state_.next_segment - 1
+    std::uint32_t tail_fault_segment_ = 0;
+    base::position frame_begin_;
+    bool remember_ = false;     // this frame's ids
+    bool new_to_index_ = false; // this frame
+    std::vector<index_entry> entries_;
+    std::deque<std::string> correlations_;
+    std::optional<base::error> index_problem_;
 };
 
-base::result<recovered_log> recovery::open_or_create(base::clock& clock,
-                                                     base::random_source& random) {
+base::result<recovered_log> recovery::open_or_create(base::random_source& random) {
     const auto names = files_.list(settings_.folder);
     if (!names) {
         return environment(names.error());
@@ -92,7 +121,7 @@ base::result<recovered_log> recovery::open_or_create(base::clock& clock,
             return fail(fresh.error());
         }
         return *fresh
-                   ? create(clock, random)
+                   ? create(random)
                    : damaged("the log's head anchor is missing, so that a missing tail could not "
                              "be noticed");
     }
@@ -118,11 +147,15 @@ base::result<bool> recovery::is_new(const std::vector<std::uint32_t>& numbers) {
     return *size <= sizeof(format::segment_header);
 }
 
-base::result<recovered_log> recovery::create(base::clock& clock, base::random_source& random) {
+base::result<recovered_log> recovery::create(base::random_source& random) {
     base::log_identity identity{base::uuid::make_random(random), 1};
+    if (auto opened = index_.open(identity); !opened) {
+        return fail(std::move(opened.error()));
+    }
+    segments_ = std::make_unique<segment_list>();
     state_.log_id = identity.id;
     state_.chain = hasher_.genesis(identity.id);
-    auto first = create_segment(files_, settings_.folder, state_, identity.epoch, clock.now());
+    auto first = create_segment(files_, settings_.folder, state_, identity.epoch, clock_.now());
     if (!first) {
         return environment(first.error());
     }
@@ -139,10 +172,19 @@ base::result<recovered_log> recovery::create(base::clock& clock, base::random_so
 
 base::result<recovered_log> recovery::open(head_anchor anchor) {
     const anchor_state known = anchor.state();
-    state_.log_id = known.log.id;
-    state_.chain = hasher_.genesis(known.log.id);
-    if (auto scanned = scan(known); !scanned) {
-        return fail(std::move(scanned.error()));
+    if (auto opened = index_.open(known.log); !opened) {
+        return fail(std::move(opened.error()));
+    }
+    if (auto found = find_log(known); !found) {
+        return fail(std::move(found.error()));
+    }
+    if (tail_fault_) {
+        auto cut = cut_torn_tail(files_, settings_.folder, numbers_, tail_fault_segment_,
+                                 tail_fault_->offset, tail_fault_->what);
+        if (!cut) {
+            return environment(cut.error());
+        }
+        bytes_cut_ = *cut;
     }
     anchor_state now = known;
     now.segment = segments_->last()->number();
@@ -160,14 +202,72 @@ base::result<recovered_log> recovery::open(head_anchor anchor) {
             return environment(stored.error());
         }
     }
+    index_.made_durable(now.end);
     return recovered_log{std::move(anchor), std::move(segments_), state_, bytes_cut_};
 }
 
-base::status recovery::scan(const anchor_state& anchor) {
+// The index may say something wrong; the log decides. What does not fit is looked at again without
+// the index, so that either the log's damage is found or the index was wrong.
+base::status recovery::find_log(const anchor_state& anchor) {
+    begin(anchor, index_use::go_on);
+    const bool relied = index_place_.has_value();
+    auto problem = scan(anchor);
+    if (problem && *problem && relied) {
+        base::log_warning("eventlog", "the index and the log do not fit: the whole log is read",
+                          {{"cause", **problem}});
+        begin(anchor, index_use::look_only);
+        problem = scan(anchor);
+        if (problem && !*problem) {
+            if (auto done = index_.discard(); !done) {
+                return done;
+            }
+            begin(anchor, index_use::rebuild);
+            problem = scan(anchor);
+        }
+    }
+    if (!problem) {
+        return fail(std::move(problem.error()));
+    }
+    return *problem ? damaged(std::move(**problem)) : base::status{};
+}
+
+void recovery::begin(const anchor_state& anchor, index_use use) {
+    use_ = use;
+    segments_ = std::make_unique<segment_list>();
+    state_ = {};
+    state_.log_id = anchor.log.id;
+    state_.chain = hasher_.genesis(anchor.log.id);
+    start_.reset();
+    index_place_.reset();
+    index_met_ = false;
+    met_ = false;
+    tail_fault_.reset();
+    if (use == index_use::go_on) {
+        choose_start(anchor);
+    }
+}
+
+// The frames after the index's last place are read, and as many before it as hold the ids to be
+// remembered.
+void recovery::choose_start(const anchor_state& anchor) {
+    for (const log_place& place : index_.kept()) {
+        index_place_ = place;
+        if (place.events + settings_.remembered_ids <= anchor.event_count ||
+            settings_.remembered_ids == 0) {
+            start_ = place;
+        }
+    }
+}
+
+base::result<std::optional<std::string>> recovery::scan(const anchor_state& anchor) {
+    if (index_place_ && index_place_->end > anchor.end) {
+        return std::optional<std::string>("the index knows more than the log holds");
+    }
+    auto told = clock_.steady_now();
     for (std::uint32_t number = 0;; ++number) {
         const bool present = std::ranges::binary_search(numbers_, number);
         if (!present && number <= anchor.segment) {
-            return damaged(format::segment_name(number) + " is missing");
+            return std::optional(format::segment_name(number) + " is missing");
         }
         if (!present) {
             break;
@@ -176,16 +276,27 @@ base::status recovery::scan(const anchor_state& anchor) {
         if (!fault) {
             return fail(fault.error());
         }
+        if (index_problem_) {
+            return fail(std::move(*index_problem_));
+        }
         if (*fault) {
             const scan_fault& at = **fault;
             if (at.at < anchor.end) {
-                return damaged(fmt::format("{} is damaged at offset {}: {}",
-                                           format::segment_name(number), at.offset, at.what));
+                return std::optional(fmt::format("{} is damaged at offset {}: {}",
+                                                 format::segment_name(number), at.offset, at.what));
             }
-            if (auto reached = check_reached(anchor); !reached) {
-                return reached;
-            }
-            return cut_tail(at, number);
+            tail_fault_ = at;
+            tail_fault_segment_ = number;
+            break;
+        }
+        const auto now = clock_.steady_now();
+        if (now - told > std::chrono::seconds(2)) {
+            told = now;
+            base::log_info("eventlog", "the log is being read to fill its index",
+                           {{"segment", number},
+                            {"of", anchor.segment},
+                            {"events", state_.events},
+                            {"of_events", anchor.event_count}});
         }
     }
     return check_reached(anchor);
@@ -198,8 +309,16 @@ base::result<std::optional<scan_fault>> recovery::scan_one(std::uint32_t number,
     if (!file || !size) {
         return environment(file ? size.error() : file.error());
     }
+    // Segments before the start are not read: each must stand in its place and end where the next
+    // one begins.
+    if (start_ && start_->end == state_.end && number > 0) {
+        state_.move_to(*start_);
+        start_.reset();
+    }
     std::optional<scan_fault> fault;
-    auto opened = open_segment(std::move(*file), state_, fault);
+    auto opened =
+        open_segment(std::move(*file), state_, fault,
+                     start_ && number > 0 ? chain_check::unknown : chain_check::continues);
     if (!opened) {
         return environment(opened.error());
     }
@@ -208,107 +327,94 @@ base::result<std::optional<scan_fault>> recovery::scan_one(std::uint32_t number,
     }
     const std::shared_ptr<segment> now = *opened;
     segments_->add(now);
-    bool remember = false;
+    const base::position end{now->first().value + *size};
+    if (start_ && start_->end >= end && end < anchor.end) {
+        state_.end = end;
+        state_.next_segment = number + 1;
+        return std::optional<scan_fault>();
+    }
+    return read_frames(*now, *size, anchor);
+}
+
+base::result<std::optional<scan_fault>> recovery::read_frames(segment& now, std::uint64_t size,
+                                                              const anchor_state& anchor) {
     scan_visitor visit;
-    visit.frame = [&](const frame_view& frame) {
-        meet(anchor, frame.begin(), frame.header.previous_chain);
-        // Older ids would be forgotten again before the scan ends.
-        remember =
-            state_.events + frame.header.count + settings_.remembered_ids >= anchor.event_count;
-    };
-    visit.record = [&](const record_view& record) {
-        if (record.position >= index_.kept_until()) {
-            index_.add({record.stream, record.type, record.revision, record.position});
+    visit.frame = [&](const frame_view& frame) { take_frame(frame, anchor); };
+    visit.record = [&](const record_view& record) { take_record(record); };
+    base::file_result<std::optional<scan_fault>> scanned;
+    if (start_) { // it lies in this segment, or at the end of what there is
+        if (start_->end < now.first_frame() || start_->end.value > now.first().value + size) {
+            return std::optional(scan_fault{state_.end, 0, "it ends before the index does"});
         }
-        if (remember) {
-            ids_.add(record.stream, record.id, {record.revision, record.position});
-        }
-    };
-    auto scanned = scan_frames(*now, *size, state_, hasher_, visit);
+        state_.move_to(*start_);
+        state_.next_segment = now.number() + 1;
+        start_.reset();
+        meet(anchor, state_.end, state_.chain, state_.events);
+        scanned = resume_scan(now, size, state_, hasher_, visit);
+    } else {
+        scanned = scan_frames(now, size, state_, hasher_, visit);
+    }
     if (!scanned) {
         return environment(scanned.error());
     }
-    meet(anchor, state_.end, state_.chain);
+    meet(anchor, state_.end, state_.chain, state_.events);
     return std::move(*scanned);
 }
 
-base::status recovery::check_reached(const anchor_state& anchor) const {
+void recovery::take_frame(const frame_view& frame, const anchor_state& anchor) {
+    meet(anchor, frame.begin(), frame.header.previous_chain, state_.events);
+    // Older ids would be forgotten again before the scan ends.
+    remember_ = state_.events + frame.header.count + settings_.remembered_ids >= anchor.event_count;
+    frame_begin_ = frame.begin();
+    entries_.clear();
+    correlations_.clear();
+    new_to_index_ =
+        use_ != index_use::look_only && (!index_place_ || frame.begin() >= index_place_->end);
+    if (new_to_index_ && !index_problem_) {
+        // A rebuild must not fill the memory.
+        index_.made_durable(std::min(state_.end, anchor.end));
+        if (auto room = index_.rest_at(state_.place()); !room) {
+            index_problem_ = std::move(room.error());
+        }
+    }
+}
+
+void recovery::take_record(const record_view& record) {
+    if (use_ == index_use::look_only) {
+        return;
+    }
+    if (remember_) {
+        ids_.add(record.stream, record.id, {record.revision, record.position});
+    }
+    if (!new_to_index_) {
+        return;
+    }
+    std::string buffer;
+    std::string_view correlation = correlation_of(record.metadata, buffer);
+    if (!correlation.empty() && correlation.data() == buffer.data()) {
+        correlation = correlations_.emplace_back(std::move(buffer));
+    }
+    entries_.push_back({record.stream, record.type, correlation, record.revision, record.position});
+    if (record.last_in_batch()) {
+        index_.add(frame_begin_, entries_);
+    }
+}
+
+std::optional<std::string> recovery::check_reached(const anchor_state& anchor) const {
     if (state_.end < anchor.end) {
         const auto last = segments_->find(state_.end);
-        return damaged(fmt::format("{} ends at offset {}, but the head anchor knows {} more bytes "
-                                   "that were durable: the log's tail is missing",
-                                   last->name(), last->offset_of(state_.end),
-                                   anchor.end.value - state_.end.value));
+        return fmt::format("{} ends at offset {}, but the head anchor knows {} more bytes that "
+                           "were durable: the log's tail is missing",
+                           last->name(), last->offset_of(state_.end),
+                           anchor.end.value - state_.end.value);
+    }
+    if (index_place_ && !index_met_) {
+        return "the index was made of another log";
     }
     if (!met_) {
-        return damaged("the log's hash chain does not agree with its head anchor");
+        return "the log's hash chain does not agree with its head anchor";
     }
-    return {};
-}
-
-base::file_status recovery::keep_torn(base::file& from, const std::string& name,
-                                      std::uint64_t offset, std::uint64_t size) {
-    constexpr std::uint64_t piece = 1u << 20u;
-    const std::string torn = path(fmt::format("{}.at-{:012}.torn", name, offset));
-    if (auto removed = files_.remove(torn);
-        !removed && removed.error().what != file_error::kind::not_found) {
-        return removed;
-    }
-    auto to = files_.open(torn, base::open_mode::create_new);
-    if (!to) {
-        return std::unexpected(to.error());
-    }
-    std::vector<std::byte> buffer(piece);
-    for (std::uint64_t at = offset; at < size; at += piece) {
-        const auto part = std::span(buffer).first(std::min(piece, size - at));
-        if (const auto got = from.read_at(at, part); !got) {
-            return std::unexpected(got.error());
-        }
-        if (auto done = (*to)->write_at(at - offset, part); !done) {
-            return done;
-        }
-    }
-    if (auto done = (*to)->sync(); !done) {
-        return done;
-    }
-    return files_.sync_directory(settings_.folder);
-}
-
-// Bytes after the anchor that are no whole frames were never acknowledged: they are kept beside the
-// log for whoever wants to look, and leave it.
-base::status recovery::cut_tail(const scan_fault& fault, std::uint32_t number) {
-    for (const std::uint32_t torn : numbers_) {
-        if (torn < number) {
-            continue;
-        }
-        const std::string name = format::segment_name(torn);
-        auto file = files_.open(path(name), base::open_mode::read_write);
-        const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
-        if (!file || !size) {
-            return environment(file ? size.error() : file.error());
-        }
-        const std::uint64_t from = torn == number ? fault.offset : 0;
-        bytes_cut_ += *size - from;
-        base::log_warning("eventlog", "a torn tail is cut",
-                          {{"segment", name},
-                           {"offset", from},
-                           {"bytes", *size - from},
-                           {"cause", torn == number ? fault.what : "follows the torn place"}});
-        auto done = keep_torn(**file, name, from, *size);
-        if (done && from > 0) {
-            done = (*file)->truncate(from);
-            done = done ? (*file)->sync() : done;
-        } else if (done) {
-            done = files_.remove(path(name));
-        }
-        if (!done) {
-            return environment(done.error());
-        }
-    }
-    if (auto done = files_.sync_directory(settings_.folder); !done) {
-        return environment(done.error());
-    }
-    return {};
+    return std::nullopt;
 }
 
 } // namespace
@@ -316,39 +422,7 @@ base::status recovery::cut_tail(const scan_fault& fault, std::uint32_t number) {
 base::result<recovered_log> recover(const log_settings& settings, base::file_system& files,
                                     base::clock& clock, base::random_source& random,
                                     log_index& index, recent_ids& ids) {
-    return recovery(settings, files, index, ids).open_or_create(clock, random);
-}
-
-base::file_result<std::shared_ptr<segment>>
-create_segment(base::file_system& files, const std::string& folder, const scan_state& state,
-               std::uint32_t epoch, base::utc_time now) {
-    format::segment_header header;
-    header.log_id = state.log_id.bytes;
-    header.epoch = epoch;
-    header.number = state.next_segment;
-    header.first_position = state.end.value;
-    header.created_us = now.time_since_epoch().count();
-    header.previous_chain = state.chain;
-    header.crc = format::checksum(header);
-    const std::string path = folder + "/" + format::segment_name(header.number);
-    if (auto removed = files.remove(path);
-        !removed && removed.error().what != file_error::kind::not_found) {
-        return std::unexpected(removed.error());
-    }
-    auto file = files.open(path, base::open_mode::create_new);
-    if (!file) {
-        return std::unexpected(file.error());
-    }
-    if (auto done = (*file)->write_at(0, std::as_bytes(std::span(&header, 1))); !done) {
-        return std::unexpected(done.error());
-    }
-    if (auto done = (*file)->sync(); !done) {
-        return std::unexpected(done.error());
-    }
-    if (auto done = files.sync_directory(folder); !done) {
-        return std::unexpected(done.error());
-    }
-    return std::make_shared<segment>(header, std::move(*file));
+    return recovery(settings, files, index, ids, clock).open_or_create(random);
 }
 
 } // namespace immortal::eventlog

@@ -18,19 +18,16 @@ struct recovered_log {
     std::uint64_t bytes_cut = 0; // of a torn tail, kept in *.torn files
 };
 
-// Makes the log when the folder holds none (or an unfinished attempt to make one). Reads every
-// frame, fills `index` and `ids`, cuts a torn tail after the head anchor, and moves the anchor to
-// what was found. At or below the anchor nothing is changed: errc::corrupt says what is damaged.
-// Precondition: the folder's lock is held.
+// Makes the log when the folder holds none (or an unfinished attempt to make one). Checks that
+// every segment is there, is the one that belongs there and has its length; reads and checks the
+// frames after the last place the index keeps (and those of the newest ids), fills `index` and
+// `ids`, cuts a torn tail after the head anchor, and moves the anchor to what was found. An index
+// that does not fit the log is thrown away and filled from the log's beginning. At or below the
+// anchor nothing of the log is changed: errc::corrupt says what is damaged. Precondition: the
+// folder's lock is held.
 [[nodiscard]] base::result<recovered_log> recover(const log_settings& settings,
                                                   base::file_system& files, base::clock& clock,
                                                   base::random_source& random, log_index& index,
                                                   recent_ids& ids);
-
-// Makes the file of a segment that follows `state`; contents and name are durable when it returns.
-// A leftover of the same name is replaced.
-[[nodiscard]] base::file_result<std::shared_ptr<segment>>
-create_segment(base::file_system& files, const std::string& folder, const scan_state& state,
-               std::uint32_t epoch, base::utc_time now);
 
 } // namespace immortal::eventlog

@@ -5,35 +5,6 @@
 #include <algorithm>
 
 namespace immortal::eventlog {
-namespace {
-
-constexpr std::uint64_t mark_distance = 64u << 10u;
-
-} // namespace
-
-void segment::note_frame(base::position begin) {
-    IMMORTAL_ASSERT(begin >= first_frame());
-    const std::lock_guard lock(mutex_);
-    const std::uint64_t last = marks_.empty() ? first_frame().value : marks_.back().value;
-    IMMORTAL_ASSERT(begin.value >= last);
-    if (begin.value - last >= mark_distance) {
-        marks_.push_back(begin);
-    }
-}
-
-void segment::forget_frames_from(base::position end) {
-    const std::lock_guard lock(mutex_);
-    while (!marks_.empty() && marks_.back() >= end) {
-        marks_.pop_back();
-    }
-}
-
-base::position segment::mark_at_or_before(base::position at) const {
-    const std::lock_guard lock(mutex_);
-    const auto after = std::ranges::upper_bound(marks_, at);
-    return after == marks_.begin() ? first_frame() : *std::prev(after);
-}
-
 void segment_list::add(std::shared_ptr<segment> next) {
     const std::lock_guard lock(mutex_);
     IMMORTAL_ASSERT(segments_.empty() || (next->number() == segments_.back()->number() + 1 &&

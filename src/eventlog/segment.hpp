@@ -14,8 +14,7 @@
 
 namespace immortal::eventlog {
 
-// One segment file and, in memory, where some of its frames begin: a mark about every 64 KiB, so
-// that any position is found by walking a few frames. Thread-safe.
+// One segment file. Thread-safe.
 class segment {
 public:
     segment(format::segment_header header, std::unique_ptr<base::file> opened)
@@ -32,17 +31,9 @@ public:
         return at.value - header_.first_position;
     }
 
-    // Frames are noted in ascending order.
-    void note_frame(base::position begin);
-    void forget_frames_from(base::position end);
-    // The last marked frame that begins at or before `at`; else first_frame().
-    [[nodiscard]] base::position mark_at_or_before(base::position at) const;
-
 private:
     format::segment_header header_;
     std::unique_ptr<base::file> file_;
-    mutable std::mutex mutex_;
-    std::vector<base::position> marks_;
 };
 
 // All segments, ascending and without a gap. Thread-safe; segments live as long as someone holds

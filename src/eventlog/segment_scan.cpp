@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t piece_size = 4u << 20u;
 
-std::string header_problem(const format::segment_header& header, const scan_state& state) {
+std::string header_problem(const format::segment_header& header, const scan_state& state,
+                           chain_check how) {
     if (header.magic != format::segment_magic || header.crc != format::checksum(header)) {
         return "the segment's header is damaged";
     }
@@ -23,7 +24,7 @@ std::string header_problem(const format::segment_header& header, const scan_stat
     if (header.number != state.next_segment || header.first_position != state.end.value) {
         return "the segment belongs to another place of the log";
     }
-    if (header.previous_chain != state.chain) {
+    if (how == chain_check::continues && header.previous_chain != state.chain) {
         return "the segment does not continue the one before it";
     }
     return {};
@@ -67,7 +68,8 @@ std::string take_frame(const frame_view& frame, scan_state& state, chain_hasher&
 
 base::file_result<std::shared_ptr<segment>> open_segment(std::unique_ptr<base::file> file,
                                                          const scan_state& state,
-                                                         std::optional<scan_fault>& fault) {
+                                                         std::optional<scan_fault>& fault,
+                                                         chain_check how) {
     std::array<std::byte, sizeof(format::segment_header)> bytes{};
     const auto got = file->read_at(0, bytes);
     if (!got) {
@@ -76,7 +78,7 @@ base::file_result<std::shared_ptr<segment>> open_segment(std::unique_ptr<base::f
     std::string problem = "the segment's header is cut off";
     const auto header = format::load<format::segment_header>(bytes);
     if (*got == bytes.size()) {
-        problem = header_problem(header, state);
+        problem = header_problem(header, state, how);
     }
     if (!problem.empty()) {
         fault = scan_fault{state.end, 0, std::move(problem)};
@@ -117,12 +119,10 @@ base::file_result<std::optional<scan_fault>> resume_scan(segment& from, std::uin
             problem = "a frame's header is damaged";
             break;
         case frame_reader::outcome::frame:
-            from.note_frame(frame.begin());
             problem = take_frame(frame, state, hasher, visit, records);
             break;
         }
         if (!problem.empty()) {
-            from.forget_frames_from(state.end);
             return scan_fault{state.end, from.offset_of(state.end), std::move(problem)};
         }
     }

@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 #include "eventlog/chain.hpp"
 #include "eventlog/frame_reader.hpp"
+#include "eventlog/index.hpp"
 #include "eventlog/segment.hpp"
 
 #include <functional>
@@ -22,6 +23,15 @@ struct scan_state {
     std::uint64_t frames = 0;
     base::position last_event;
     base::utc_time last_created{};
+
+    [[nodiscard]] log_place place() const { return {end, chain, events, last_event, last_created}; }
+    void move_to(const log_place& at) {
+        end = at.end;
+        chain = at.chain;
+        events = at.events;
+        last_event = at.last_event;
+        last_created = at.last_created;
+    }
 };
 
 // Where and why the bytes are not what they should be.
@@ -37,10 +47,14 @@ struct scan_visitor {
     std::function<void(const record_view&)> record = [](const record_view&) {};
 };
 
+// Whether a segment's header must continue the chain value of the state, or need only stand in its
+// place: where the frames before it were not read, their last chain value is not known.
+enum class chain_check : std::uint8_t { continues, unknown };
+
 // Reads the segment's header and checks that it follows `state`. No segment: `fault` says why.
 [[nodiscard]] base::file_result<std::shared_ptr<segment>>
 open_segment(std::unique_ptr<base::file> file, const scan_state& state,
-             std::optional<scan_fault>& fault);
+             std::optional<scan_fault>& fault, chain_check how = chain_check::continues);
 
 // Checks every frame: order, chain, checksums of its records. Stops at the first fault, with
 // `state` at the end of the last good frame; else moves `state` past the segment's `size` bytes.

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "eventlog/append_decision.hpp"
+#include "eventlog/correlation.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,8 +46,6 @@ struct log_writer::meters {
 class log_writer::facts final : public stream_facts {
 public:
     facts(log_writer& of, const std::string& stream) : of_(of), stream_(stream) {
-        // The index in memory cannot fail; one on disk keeps its newest part in memory and is
-        // checked when it is opened.
         const auto last = of_.parts_.index.last_revision(stream_, of_.tail_.end());
         problem_ = last ? base::status{} : fail(last.error());
         last_ = last ? *last : std::nullopt;
@@ -161,6 +160,7 @@ void log_writer::run() {
         auto group = queue_.take(patience);
         if (group.empty()) {
             if (closed) {
+                static_cast<void>(parts_.index.rest_at(tail_.durable_place()));
                 return;
             }
             if (state() == log_state::disk_full) {
@@ -180,6 +180,8 @@ void log_writer::process(std::vector<pending_append>& group) {
     if (state() != log_state::failed) {
         space_left(bytes);
     }
+    auto room = parts_.index.rest_at(tail_.durable_place());
+    index_full_ = room ? std::nullopt : std::optional(std::move(room.error()));
     std::vector<answer> answers;
     answers.reserve(group.size());
     for (pending_append& item : group) {
@@ -187,7 +189,7 @@ void log_writer::process(std::vector<pending_append>& group) {
     }
     commit(answers);
     IMMORTAL_ASSERT(staged_.empty() || state() == log_state::failed);
-    staged_.clear();
+    forget_staged();
 }
 
 void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) {
@@ -217,8 +219,8 @@ void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) 
     if (!verdict->write) {
         return say(std::move(verdict->outcome));
     }
-    if (!room) {
-        return say(fail(refusal()));
+    if (!room || index_full_) {
+        return say(fail(room ? *index_full_ : refusal()));
     }
     say(stage(item.writes, streams), true);
 }
@@ -236,21 +238,30 @@ append_outcome log_writer::stage(const std::vector<stream_write>& writes,
         outcome.last_revisions.push_back(next == 0 ? std::nullopt
                                                    : std::optional(base::revision{next - 1}));
     }
-    base::position at{tail_.end().value + sizeof(format::frame_header)};
+    const base::position begin = tail_.end();
+    base::position at{begin.value + sizeof(format::frame_header)};
+    const std::size_t before = entries_.size();
     outcome.position = tail_.stage(writes, first, parts_.clock.now());
     for (std::size_t i = 0; i < writes.size(); ++i) {
         const stream_write& write = writes[i];
         for (std::size_t n = 0; n < write.events.size(); ++n) {
             const new_event& event = write.events[n];
             const base::revision revision{first[i].value + n};
-            parts_.index.add({write.stream, event.type, revision, at});
+            std::string buffer;
+            std::string_view correlation = correlation_of(event.metadata, buffer);
+            if (!correlation.empty() && correlation.data() == buffer.data()) {
+                correlation = correlations_.emplace_back(std::move(buffer));
+            }
+            entries_.push_back({write.stream, event.type, correlation, revision, at});
+            entry_ids_.push_back(event.id);
             parts_.ids.add(write.stream, event.id, {revision, at});
-            staged_.push_back({&write, &event, revision, at});
             at.value += sizeof(format::record_header) + write.stream.size() + event.type.size() +
                         event.metadata.size() + event.data.size();
         }
     }
     IMMORTAL_ASSERT(at == tail_.end());
+    parts_.index.add(begin, std::span(entries_).subspan(before));
+    staged_.push_back({begin, entries_.size() - before});
     return outcome;
 }
 
@@ -286,11 +297,11 @@ void log_writer::commit(std::vector<answer>& answers) {
             const std::chrono::duration<double> took = parts_.clock.steady_now() - began;
             meters_->commit_seconds.observe(took.count());
             meters_->groups.add();
-            meters_->events.add(static_cast<double>(staged_.size()));
+            meters_->events.add(static_cast<double>(entries_.size()));
             meters_->head.set(static_cast<double>(tail_.durable().value));
         }
-        staged_.clear();
-        parts_.index.checkpoint(tail_.durable());
+        forget_staged();
+        parts_.index.made_durable(tail_.durable());
         parts_.published();
         return deliver(answers);
     }
@@ -328,12 +339,24 @@ void log_writer::deliver(std::vector<answer>& answers) {
 }
 
 void log_writer::take_back_index() {
-    for (auto event = staged_.rbegin(); event != staged_.rend(); ++event) {
-        parts_.index.take_back(
-            {event->write->stream, event->event->type, event->revision, event->position});
-        parts_.ids.forget(event->write->stream, event->event->id);
+    std::size_t end = entries_.size();
+    for (auto frame = staged_.rbegin(); frame != staged_.rend(); ++frame) {
+        parts_.index.take_back(frame->begin,
+                               std::span(entries_).subspan(end - frame->entries, frame->entries));
+        end -= frame->entries;
     }
+    IMMORTAL_ASSERT(end == 0);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        parts_.ids.forget(entries_[i].stream, entry_ids_[i]);
+    }
+    forget_staged();
+}
+
+void log_writer::forget_staged() {
     staged_.clear();
+    entries_.clear();
+    entry_ids_.clear();
+    correlations_.clear();
 }
 
 bool log_writer::space_left(std::uint64_t bytes) {

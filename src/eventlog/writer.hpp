@@ -5,6 +5,7 @@
 #include "eventlog/log_tail.hpp"
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <thread>
 
@@ -48,11 +49,9 @@ private:
         base::result<append_outcome> outcome;
         bool staged = false;
     };
-    struct staged_event { // to take the index entry back; the group keeps the append alive
-        const stream_write* write = nullptr;
-        const new_event* event = nullptr;
-        base::revision revision;
-        base::position position;
+    struct staged_frame { // to take the index entries back
+        base::position begin;
+        std::size_t entries = 0;
     };
 
     void run();
@@ -64,6 +63,7 @@ private:
     void commit(std::vector<answer>& answers);
     void deliver(std::vector<answer>& answers);
     void take_back_index();
+    void forget_staged();
     bool space_left(std::uint64_t bytes);
     [[nodiscard]] base::error refusal() const;
     void enter(log_state next);
@@ -73,7 +73,11 @@ private:
     append_queue queue_;
     base::log_identity identity_;
     std::atomic<log_state> state_{log_state::writable};
-    std::vector<staged_event> staged_;
+    std::vector<staged_frame> staged_;
+    std::vector<index_entry> entries_; // of the staged frames; the group keeps the appends alive
+    std::vector<base::uuid> entry_ids_;
+    std::deque<std::string> correlations_;  // that entries refer to
+    std::optional<base::error> index_full_; // why no event may be staged in this group
     std::unique_ptr<meters> meters_;
     std::thread thread_;
 };
