@@ -29,6 +29,8 @@ function(_immortal_make_pch name)
 endfunction()
 
 if(IMMORTAL_PCH)
+    # gRPC brings this flag to some sources; a precompiled header must have been made with the same.
+    add_compile_options(-pthread)
     file(WRITE "${CMAKE_BINARY_DIR}/immortal_pch.cpp" "")
     set(common "${CMAKE_CURRENT_LIST_DIR}/pch_common.hpp")
     set(asio "${CMAKE_CURRENT_LIST_DIR}/pch_asio.hpp")
