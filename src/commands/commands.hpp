@@ -14,12 +14,19 @@ namespace immortal::commands {
 
 namespace json = base::json;
 
-BOOST_DEFINE_ENUM_CLASS(role, player, gm, admin)
+// `system`: the server itself; nobody can log in as it.
+BOOST_DEFINE_ENUM_CLASS(role, player, gm, admin, system)
 
 struct actor {
     base::uuid account;
     commands::role role = role::player;
 };
+// Gives the commands that no player gives. `actor` in their events' metadata is "system".
+[[nodiscard]] inline actor system_actor() {
+    return {{}, role::system};
+}
+// The account's id, or "system".
+[[nodiscard]] std::string text_of(const actor& who);
 
 // Answer body: {playerId, name}. Codes: name_taken. invalid_argument (field "name"): not 1 to 24
 // visible characters after NFKC normalisation.
@@ -77,9 +84,24 @@ struct move_player {
 };
 BOOST_DESCRIBE_STRUCT(move_player, (), (player_id, location))
 
-using game_command =
-    std::variant<create_player, learn_technique, rest, start_cultivation, progress_cultivation,
-                 complete_cultivation, interrupt_cultivation, move_player>;
+// --- of the system alone: forbidden for others ---
+
+// A session whose player stays away. Answer body as complete_cultivation.
+struct complete_unattended {
+    base::uuid session_id;
+};
+BOOST_DESCRIBE_STRUCT(complete_unattended, (), (session_id))
+
+// Forgets the person: interrupts a running session, erases the player's name and gives it back.
+// Answer body: {playerId}.
+struct erase_player {
+    base::uuid player_id;
+};
+BOOST_DESCRIBE_STRUCT(erase_player, (), (player_id))
+
+using game_command = std::variant<create_player, learn_technique, rest, start_cultivation,
+                                  progress_cultivation, complete_cultivation, interrupt_cultivation,
+                                  move_player, complete_unattended, erase_player>;
 
 struct outcome {
     json::object body; // the same, byte for byte, for every repetition; integers and text only

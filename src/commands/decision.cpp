@@ -107,13 +107,7 @@ struct decider {
         });
     }
     [[nodiscard]] made operator()(const complete_cultivation& /*c*/) const {
-        return answer(of_both(cultivation::complete(session, who, with)), [](const decision& d) {
-            json::object out = ended(d);
-            out.emplace("breakthroughAchieved", d.next_session.breakthrough_achieved);
-            out.emplace("newInsights", base::encode(d.next_session.insights_gained));
-            standing(out, d);
-            return out;
-        });
+        return answer(of_both(cultivation::complete(session, who, with)), completed);
     }
     [[nodiscard]] made operator()(const interrupt_cultivation& /*c*/) const {
         return answer(of_both(cultivation::interrupt(session, who, with)), [](const decision& d) {
@@ -130,6 +124,16 @@ struct decider {
         });
     }
 
+    [[nodiscard]] made operator()(const complete_unattended& /*c*/) const {
+        return answer(of_both(cultivation::complete_unattended(session, who, with)), completed);
+    }
+    [[nodiscard]] made operator()(const erase_player& /*c*/) const {
+        return answer(
+            who.cultivation_session ? of_both(cultivation::erase_player(session, who, with))
+                                    : of_player(player::erase(who, with)),
+            [](const decision& d) { return json::object{{"playerId", d.next_player.id.text()}}; });
+    }
+
     static json::object ids(const decision& d) {
         return {{"sessionId", d.next_session.session_id.text()},
                 {"playerId", d.next_session.player_id.text()}};
@@ -138,6 +142,13 @@ struct decider {
         json::object out = ids(d);
         out.emplace("status", boost::describe::enum_to_string(d.next_session.status, "?"));
         out.emplace("totalExperienceGained", d.next_session.experience_gained);
+        return out;
+    }
+    static json::object completed(const decision& d) {
+        json::object out = ended(d);
+        out.emplace("breakthroughAchieved", d.next_session.breakthrough_achieved);
+        out.emplace("newInsights", base::encode(d.next_session.insights_gained));
+        standing(out, d);
         return out;
     }
     static void standing(json::object& out, const decision& d) {

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "commands/names.hpp"
+#include "commands/reservation.hpp"
 #include "runtime/deadline.hpp"
 
 #include <algorithm>
@@ -14,8 +15,6 @@ namespace {
 namespace player = game::player;
 namespace cultivation = game::cultivation;
 using eventstore::expected_revision;
-
-constexpr const char* name_reserved_type = "PlayerNameReserved";
 
 std::optional<base::uuid> player_of(const game_command& command) {
     return std::visit(
@@ -37,6 +36,11 @@ std::optional<base::uuid> session_of(const game_command& command) {
             return std::nullopt;
         },
         command);
+}
+
+bool only_for_system(const game_command& command) {
+    return std::holds_alternative<complete_unattended>(command) ||
+           std::holds_alternative<erase_player>(command);
 }
 
 std::unexpected<base::error> busy() {
@@ -89,7 +93,12 @@ awaitable<base::status> execution::find_targets() {
         co_return base::status{};
     }
     std::optional<base::uuid> who = player_of(of_.command);
-    if (std::holds_alternative<start_cultivation>(of_.command)) {
+    if (std::holds_alternative<erase_player>(of_.command)) {
+        erases_player_ = true;
+        if (auto found = co_await find_running_session(*who); !found) {
+            co_return found;
+        }
+    } else if (std::holds_alternative<start_cultivation>(of_.command)) {
         created_ = created_id(of_);
         creates_session_ = true;
         session_stream_ = cultivation::stream_of(created_);
@@ -102,6 +111,23 @@ awaitable<base::status> execution::find_targets() {
         session_stream_ = cultivation::stream_of(*session);
     }
     player_stream_ = player::stream_of(*who);
+    co_return base::status{};
+}
+
+// A guess, made without keeping the lock: attempt() looks whether it still holds.
+awaitable<base::status> execution::find_running_session(base::uuid player) {
+    const std::string stream = player::stream_of(player);
+    const auto guard = co_await with_->locks.lock({stream}, time_left());
+    if (!guard) {
+        co_return base::fail(guard.error());
+    }
+    const auto loaded = co_await with_->players.load(stream);
+    if (!loaded) {
+        co_return base::fail(loaded.error());
+    }
+    if (const auto& session = loaded->home->state.cultivation_session) {
+        session_stream_ = cultivation::stream_of(*session);
+    }
     co_return base::status{};
 }
 
@@ -196,7 +222,7 @@ std::optional<base::error> execution::not_allowed() const {
     if (!player_->state.exists || player_->state.erased) {
         return base::error{base::errc::not_found, "There is no such player."};
     }
-    if (player_->state.user_id != of_.who.account) {
+    if (of_.who.role != role::system && player_->state.user_id != of_.who.account) {
         return base::error{base::errc::forbidden, "This player belongs to another account."};
     }
     return std::nullopt;
@@ -232,6 +258,26 @@ awaitable<std::optional<base::result<outcome>>> execution::refuse(base::error wh
     co_return base::fail(std::move(why));
 }
 
+// Looks at the reservation of the name that the command takes or gives back. True: it can be
+// written, at `name_revision_`.
+awaitable<base::result<bool>> execution::find_name() {
+    if (erases_player_) {
+        name_stream_ = name_stream(player_->state.name, with_->settings.name_key);
+    }
+    auto holder = co_await read_reservation(with_->uses.store, name_stream_);
+    if (!holder) {
+        co_return base::fail(std::move(holder.error()));
+    }
+    name_revision_ = holder->revision;
+    if (!erases_player_) {
+        co_return !holder->player;
+    }
+    if (holder->player != player_->state.id) {
+        name_stream_.clear(); // not this player's, so there is nothing to give back
+    }
+    co_return true;
+}
+
 awaitable<std::optional<base::result<outcome>>> execution::attempt() {
     if (auto answer = first_answer()) {
         co_return answer;
@@ -241,13 +287,22 @@ awaitable<std::optional<base::result<outcome>>> execution::attempt() {
     }
     if (creates_player_ && looked_ && !player_->revision) {
         // The append met a conflict and the player is not there: it was the name.
-        auto head = co_await with_->uses.store.stream_head(name_stream_);
-        if (!head) {
-            co_return base::fail(std::move(head.error()));
+        const auto free = co_await find_name();
+        if (!free) {
+            co_return base::fail(free.error());
         }
-        if (*head) {
+        if (!*free) {
             co_return base::fail(base::errc::rejected, "This name is taken; choose another.",
                                  "name_taken", "name");
+        }
+    }
+    if (erases_player_) {
+        const auto& running = player_->state.cultivation_session;
+        if ((running ? cultivation::stream_of(*running) : std::string()) != session_stream_) {
+            co_return busy(); // it has begun or ended since find_targets()
+        }
+        if (const auto found = co_await find_name(); !found) {
+            co_return base::fail(found.error());
         }
     }
     const game::context context(with_->uses.clock.now(), with_->uses.random.next(),
@@ -264,7 +319,7 @@ awaitable<std::optional<base::result<outcome>>> execution::attempt() {
 
 std::vector<eventstore::stream_write> execution::batch(const decision& made,
                                                        base::utc_time at) const {
-    const std::string actor = of_.who.account.text();
+    const std::string actor = text_of(of_.who);
     const game::metadata_parts parts{of_.command_id, actor, at};
     const std::string metadata = game::make_metadata(parts);
     std::size_t ordinal = 0;
@@ -277,8 +332,10 @@ std::vector<eventstore::stream_write> execution::batch(const decision& made,
     if (!name_stream_.empty()) {
         auto& write = writes.emplace_back();
         write.stream = name_stream_;
-        write.expected = expected_revision::no_stream();
-        add(write, name_reserved_type, R"({"playerId":")" + created_.text() + "\"}");
+        write.expected = expected_revision::after(name_revision_);
+        const auto& player = creates_player_ ? created_ : player_->state.id;
+        add(write, creates_player_ ? name_reserved_type : name_released_type,
+            R"({"playerId":")" + player.text() + "\"}");
     }
     if (!made.session.empty()) {
         auto& write = writes.emplace_back();
@@ -373,6 +430,9 @@ outcome execution::accept(decision made, const eventstore::append_outcome& done)
 // --- the whole way ---
 
 awaitable<base::result<outcome>> execution::run() {
+    if (only_for_system(of_.command) != (of_.who.role == role::system)) {
+        co_return base::fail(base::errc::forbidden, "This command is not yours to give.");
+    }
     if (const auto known = with_->keys.find(of_.command_id); known && *known != of_.hash) {
         co_return base::fail(base::errc::mismatch,
                              "This idempotency key was used with another request; use a new key.");

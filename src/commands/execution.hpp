@@ -55,12 +55,14 @@ private:
     using session_home = aggregates<game::cultivation::state>::pointer;
 
     awaitable<base::status> find_targets();
+    awaitable<base::status> find_running_session(base::uuid player);
     awaitable<base::result<base::uuid>> owner_of(base::uuid session);
     awaitable<base::status> load();
     awaitable<base::status> reload();
     [[nodiscard]] std::optional<base::result<outcome>> first_answer() const;
     [[nodiscard]] std::optional<base::error> not_allowed() const;
     awaitable<std::optional<base::result<outcome>>> attempt();
+    awaitable<base::result<bool>> find_name();
     awaitable<std::optional<base::result<outcome>>> refuse(base::error why);
     awaitable<base::result<bool>> heads_moved();
     awaitable<std::optional<base::result<outcome>>> append(decision made, base::utc_time at);
@@ -79,12 +81,14 @@ private:
 
     // Targets.
     base::uuid created_;
-    std::string name_;           // of create_player, normalised
-    std::string name_stream_;    // reserved by this command; empty: none
-    std::string player_stream_;  // the home
-    std::string session_stream_; // empty: no session takes part
+    std::string name_;                            // of create_player, normalised
+    std::string name_stream_;                     // written by this command; empty: none
+    std::optional<base::revision> name_revision_; // of name_stream_, if it exists
+    std::string player_stream_;                   // the home
+    std::string session_stream_;                  // empty: no session takes part
     bool creates_player_ = false;
     bool creates_session_ = false;
+    bool erases_player_ = false;
 
     // Loaded.
     player_home player_;

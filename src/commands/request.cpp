@@ -13,13 +13,18 @@ namespace {
 constexpr std::array<std::string_view, std::variant_size_v<game_command>> names{
     "create_player",         "learn_technique",      "rest",
     "start_cultivation",     "progress_cultivation", "complete_cultivation",
-    "interrupt_cultivation", "move_player"};
+    "interrupt_cultivation", "move_player",          "complete_unattended",
+    "erase_player"};
 
 } // namespace
 
+std::string text_of(const actor& who) {
+    return who.role == role::system ? "system" : who.account.text();
+}
+
 request make_request(actor who, std::string_view key, game_command command) {
     request out{who, std::move(command), {}, {}};
-    out.command_id = base::uuid::make_derived("command:" + who.account.text(), key);
+    out.command_id = base::uuid::make_derived("command:" + text_of(who), key);
     std::string text(names[out.command.index()]);
     text += std::visit([](const auto& c) { return base::encode_text(c); }, out.command);
     const base::digest256 digest = base::blake2b(text);

@@ -59,7 +59,8 @@ TEST_F(snapshots_test, unfit_ones_are_passed_over) {
     restart();
     const std::string good = events(snapshot_stream(player_id)).back().data;
     std::string outdated = good;
-    outdated.replace(outdated.find(R"("rulesVersion":1)"), 16, R"("rulesVersion":0)");
+    const std::string version = "\"rulesVersion\":" + std::to_string(game::rules_version);
+    outdated.replace(outdated.find(version), version.size(), R"("rulesVersion":0)");
     int n = 0;
     for (const std::string& data : {outdated, good.substr(1), std::string("{}"), std::string()}) {
         std::vector<eventstore::stream_write> writes(1);

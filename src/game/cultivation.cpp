@@ -1,6 +1,7 @@
 #include "game/cultivation.hpp"
 
 #include "base/assert.hpp"
+#include "game/stream_name.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,13 +11,11 @@ namespace immortal::game::cultivation {
 // --- stream id ---
 
 std::string stream_of(const base::uuid& session) {
-    return "cultivation-" + session.text();
+    return stream_name(category, session);
 }
 
 std::optional<base::uuid> id_of_stream(std::string_view stream) noexcept {
-    constexpr std::string_view prefix = "cultivation-";
-    return stream.starts_with(prefix) ? base::uuid::parse(stream.substr(prefix.size()))
-                                      : std::nullopt;
+    return id_in_stream(category, stream);
 }
 
 // --- state and evolve ---
@@ -24,6 +23,8 @@ std::optional<base::uuid> id_of_stream(std::string_view stream) noexcept {
 namespace {
 
 constexpr std::int64_t progress_whole = 10'000;
+// Of sessions whose first event does not say it; stays what it is, whatever the rules become.
+constexpr std::int64_t unattended_seconds_unsaid = 86'400;
 
 std::int64_t to_parts(double progress) {
     return std::clamp<std::int64_t>(std::llround(progress * progress_whole), 0, progress_whole);
@@ -50,6 +51,8 @@ void apply(state& on, const cultivation_started& e) {
     on.weather_bonus_percent = e.weather_bonus_percent;
     on.time_bonus_percent = e.time_bonus_percent;
     on.ready_at = e.ready_at;
+    on.unattended_at =
+        e.unattended_at.value_or(e.ready_at + real_time(e.time_scale, unattended_seconds_unsaid));
     on.updated_at = e.start_time;
 }
 
@@ -71,7 +74,7 @@ void end(state& on, base::utc_time at, session_status how, std::int64_t duration
 
 void apply(state& on, const cultivation_completed& e) {
     end(on, e.completed_at, session_status::completed, e.total_duration, e.total_experience_gained,
-        "completed");
+        e.reason.value_or("completed"));
     on.progress = progress_whole;
     on.breakthrough_achieved = e.breakthrough_achieved;
     on.insights_gained = e.new_insights;
@@ -253,6 +256,7 @@ cultivation_started opening(const player::state& by, const new_session& as, cons
     e.expected_experience = std::max<std::int64_t>(1, experience);
     e.time_scale = with.numbers.time_scale;
     e.ready_at = at + real_time(e.time_scale, e.expected_duration);
+    e.unattended_at = e.ready_at + real_time(e.time_scale, with.numbers.unattended_seconds);
     return e;
 }
 
@@ -342,16 +346,16 @@ decided<events> complete(const state& of, const player::state& by, const context
                                      of.expected_duration,
                                      total,
                                      breakthrough.value_or(false),
-                                     std::move(insights)};
+                                     std::move(insights),
+                                     std::nullopt};
     }
     return events{{std::move(last)}, std::move(build).take()};
 }
 
-decided<events> interrupt(const state& of, const player::state& by, const context& with) {
-    if (auto no = ended(of, by)) {
-        return std::unexpected(std::move(*no));
-    }
-    player::builder build(by, with);
+namespace {
+
+// Ends the session where it stands; the player is idle afterwards.
+cultivation_interrupted break_off(const state& of, player::builder& build, std::string reason) {
     const std::int64_t seconds = elapsed(of, build.time());
     const std::int64_t total = std::max(of.experience_gained, earned(of, seconds));
     cultivation_interrupted e;
@@ -362,11 +366,51 @@ decided<events> interrupt(const state& of, const player::state& by, const contex
     e.progress = to_fraction(progress_at(of, seconds));
     e.total_duration = seconds;
     e.total_experience_gained = total;
-    e.reason = "player";
+    e.reason = std::move(reason);
     build.grant_experience(total - of.experience_gained, experience_source::cultivation,
                            of.session_id.text());
     build.change_status(player_status::idle, std::nullopt);
-    return events{{std::move(e)}, std::move(build).take()};
+    return e;
+}
+
+} // namespace
+
+decided<events> interrupt(const state& of, const player::state& by, const context& with) {
+    if (auto no = ended(of, by)) {
+        return std::unexpected(std::move(*no));
+    }
+    player::builder build(by, with);
+    event last = break_off(of, build, "player");
+    return events{{std::move(last)}, std::move(build).take()};
+}
+
+decided<events> complete_unattended(const state& of, const player::state& by, const context& with) {
+    if (auto no = ended(of, by)) {
+        return std::unexpected(std::move(*no));
+    }
+    player::builder build(by, with);
+    if (build.time() < of.unattended_at || elapsed(of, build.time()) < of.expected_duration) {
+        return reject("not_unattended", "The player still has time to complete the session.");
+    }
+    const std::int64_t total = std::max(of.experience_gained, of.expected_experience);
+    build.grant_experience(total - of.experience_gained, experience_source::cultivation,
+                           of.session_id.text());
+    gain_proficiency(build, of, with);
+    build.become_idle_unattended(by.last_active_at);
+    event last = cultivation_completed{
+        of.session_id, of.player_id, of.start_time, build.time(), of.expected_duration, total,
+        false,         {},           "unattended"};
+    return events{{std::move(last)}, std::move(build).take()};
+}
+
+decided<events> erase_player(const state& of, const player::state& by, const context& with) {
+    if (auto no = ended(of, by)) {
+        return std::unexpected(std::move(*no));
+    }
+    player::builder build(by, with);
+    event last = break_off(of, build, "erased");
+    build.add(player::player_erased{by.id, build.time()});
+    return events{{std::move(last)}, std::move(build).take()};
 }
 
 // --- queries ---

@@ -45,7 +45,8 @@ struct state {
     std::int64_t weather_bonus_percent = 100;
     std::int64_t time_bonus_percent = 100;
     base::utc_time ready_at;
-    base::utc_time updated_at; // of the last event
+    base::utc_time unattended_at; // when it is completed without the player
+    base::utc_time updated_at;    // of the last event
     friend bool operator==(const state&, const state&) = default;
 };
 BOOST_DESCRIBE_STRUCT(state, (),
@@ -53,7 +54,8 @@ BOOST_DESCRIBE_STRUCT(state, (),
                        expected_duration, expected_experience, time_scale, end_time, duration,
                        progress, experience_gained, energy_consumed, breakthrough_achieved,
                        insights_gained, status, end_reason, location, location_bonus_percent,
-                       weather_bonus_percent, time_bonus_percent, ready_at, updated_at))
+                       weather_bonus_percent, time_bonus_percent, ready_at, unattended_at,
+                       updated_at))
 
 void evolve(state& on, const event& what);
 // false: a type unknown to this version, nothing changed. Errors: corrupt.
@@ -83,6 +85,13 @@ struct new_session {
                                        const context& with);
 [[nodiscard]] decided<events> interrupt(const state& of, const player::state& by,
                                         const context& with);
+// What the system does when the player stays away: the whole experience and proficiency, but no
+// insights and no breakthrough. Codes: session_ended, not_unattended (its time has not come).
+[[nodiscard]] decided<events> complete_unattended(const state& of, const player::state& by,
+                                                  const context& with);
+// Interrupts the running session, and erases the player. Codes: session_ended.
+[[nodiscard]] decided<events> erase_player(const state& of, const player::state& by,
+                                           const context& with);
 
 // --- queries ---
 // Game seconds from the start to `at`, at most the expected duration.

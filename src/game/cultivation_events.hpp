@@ -31,12 +31,14 @@ struct cultivation_started {
     std::int64_t time_bonus_percent = 100;
     double time_scale = 1;   // of the whole session
     base::utc_time ready_at; // when it can be completed
+    // When it is completed without the player. Absent in the oldest events.
+    std::optional<base::utc_time> unattended_at;
 };
 BOOST_DESCRIBE_STRUCT(cultivation_started, (),
                       (session_id, player_id, technique_id, technique_name, start_time,
                        expected_duration, expected_experience, energy_cost, location,
                        location_bonus_percent, weather, weather_bonus_percent, hour,
-                       time_bonus_percent, time_scale, ready_at))
+                       time_bonus_percent, time_scale, ready_at, unattended_at))
 
 struct cultivation_progress {
     static constexpr const char* type_name = "CultivationProgress";
@@ -64,10 +66,11 @@ struct cultivation_completed {
     std::int64_t total_experience_gained = 0;
     bool breakthrough_achieved = false;
     std::vector<std::string> new_insights; // Chinese
+    std::optional<std::string> reason;     // unattended; absent: the player completed it
 };
 BOOST_DESCRIBE_STRUCT(cultivation_completed, (),
                       (session_id, player_id, start_time, completed_at, total_duration,
-                       total_experience_gained, breakthrough_achieved, new_insights))
+                       total_experience_gained, breakthrough_achieved, new_insights, reason))
 
 struct cultivation_interrupted {
     static constexpr const char* type_name = "CultivationInterrupted";
@@ -78,7 +81,7 @@ struct cultivation_interrupted {
     double progress = 0;
     std::int64_t total_duration = 0;
     std::int64_t total_experience_gained = 0;
-    std::string reason; // player
+    std::string reason; // player, erased
 };
 BOOST_DESCRIBE_STRUCT(cultivation_interrupted, (),
                       (session_id, player_id, start_time, interrupted_at, progress, total_duration,

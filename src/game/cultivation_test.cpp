@@ -195,6 +195,61 @@ TEST(cultivation, a_failed_breakthrough_costs_energy_and_raises_the_chance) {
     EXPECT_EQ(s.who.experience, 2250 + s.session.experience_gained);
 }
 
+TEST(cultivation, a_session_without_its_player_is_completed_in_the_end) {
+    scenario s = before_the_gate();
+    s.numbers.insight_chance_percent = 100;
+    s.start();
+    const auto active = s.who.last_active_at;
+    const auto updated = s.who.updated_at;
+    EXPECT_EQ(s.session.unattended_at, s.session.ready_at + std::chrono::hours(24));
+    s.pass(std::chrono::hours(25) - std::chrono::milliseconds(1)).complete_unattended();
+    EXPECT_EQ(s.code, "not_unattended");
+    s.pass(std::chrono::milliseconds(1)).complete_unattended();
+    EXPECT_EQ(s.code, "");
+    EXPECT_EQ(s.session.status, session_status::completed);
+    EXPECT_EQ(s.session.end_reason, "unattended");
+    EXPECT_EQ(s.session.experience_gained, s.session.expected_experience);
+    EXPECT_THAT(s.session.insights_gained, testing::IsEmpty());
+    EXPECT_FALSE(s.emitted("RealmBreakthroughAttempted"));
+    EXPECT_TRUE(s.emitted("TechniqueProficiencyGained"));
+    EXPECT_EQ(s.who.status, player_status::idle);
+    EXPECT_EQ(s.who.last_active_at, active);
+    EXPECT_GT(s.who.updated_at, updated);
+    EXPECT_EQ(s.complete_unattended().code, "session_ended");
+}
+
+TEST(cultivation, the_wait_for_the_player_is_game_time) {
+    scenario s = ready();
+    s.numbers.time_scale = 3600;
+    s.start();
+    EXPECT_EQ(s.session.unattended_at, s.session.ready_at + std::chrono::seconds(24));
+    s.numbers.time_scale = 1; // a session keeps the scale it began with
+    s.pass(std::chrono::seconds(25)).complete_unattended();
+    EXPECT_EQ(s.code, "");
+}
+
+TEST(cultivation, the_oldest_sessions_end_too) {
+    scenario s = ready();
+    s.start();
+    auto first = *base::parse_json(s.session_log.front().second);
+    first.as_object().erase("unattendedAt");
+    cultivation::state old;
+    ASSERT_TRUE(cultivation::evolve(old, "CultivationStarted", base::json::serialize(first)));
+    EXPECT_EQ(old.unattended_at, old.ready_at + std::chrono::hours(24));
+}
+
+TEST(cultivation, erasure_ends_the_session_and_takes_the_name) {
+    scenario s = ready();
+    s.start().pass(minutes(30)).erase();
+    EXPECT_EQ(s.code, "");
+    EXPECT_TRUE(s.who.erased);
+    EXPECT_EQ(s.who.name, "");
+    EXPECT_EQ(s.who.status, player_status::idle);
+    EXPECT_EQ(s.session.status, session_status::interrupted);
+    EXPECT_EQ(s.session.end_reason, "erased");
+    EXPECT_EQ(s.erase().code, "player_erased");
+}
+
 TEST(cultivation, the_same_dice_decide_the_same) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         scenario a = before_the_gate();

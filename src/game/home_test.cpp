@@ -121,7 +121,8 @@ TEST(home, unfit_snapshots_are_refused) {
         EXPECT_NE(at, std::string::npos);
         return out.replace(at, from.size(), to);
     };
-    EXPECT_EQ(code_of(with(R"("rulesVersion":1)", R"("rulesVersion":0)")), base::errc::mismatch);
+    const std::string version = "\"rulesVersion\":" + std::to_string(rules_version);
+    EXPECT_EQ(code_of(with(version, R"("rulesVersion":0)")), base::errc::mismatch);
     EXPECT_EQ(code_of(with(R"("level":1)", R"("level":"1")")), base::errc::corrupt);
     EXPECT_EQ(code_of(with(R"("level":1)", R"("grade":1)")), base::errc::corrupt);
     EXPECT_EQ(code_of(with(R"("revision":3)", R"("revision":-3)")), base::errc::corrupt);

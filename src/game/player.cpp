@@ -1,6 +1,7 @@
 #include "game/player.hpp"
 
 #include "base/assert.hpp"
+#include "game/stream_name.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,13 +11,11 @@ namespace immortal::game::player {
 // --- stream id ---
 
 std::string stream_of(const base::uuid& player) {
-    return "player-" + player.text();
+    return stream_name(category, player);
 }
 
 std::optional<base::uuid> id_of_stream(std::string_view stream) noexcept {
-    constexpr std::string_view prefix = "player-";
-    return stream.starts_with(prefix) ? base::uuid::parse(stream.substr(prefix.size()))
-                                      : std::nullopt;
+    return id_in_stream(category, stream);
 }
 
 // --- state and evolve ---
@@ -145,9 +144,11 @@ base::utc_time apply(state& on, const player_erased& e) {
 void evolve(state& on, const event& what) {
     const base::utc_time at = std::visit([&](const auto& e) { return apply(on, e); }, what);
     on.updated_at = at;
-    if (!std::holds_alternative<player_erased>(what)) {
-        on.last_active_at = at;
+    if (std::holds_alternative<player_erased>(what)) {
+        return;
     }
+    const auto* status = std::get_if<player_status_changed>(&what);
+    on.last_active_at = status != nullptr ? status->last_active_at.value_or(at) : at;
 }
 
 base::result<bool> evolve(state& on, std::string_view type, std::string_view data) {
@@ -302,6 +303,13 @@ decided<events> move(const state& of, std::string_view location_id, const contex
     return std::move(build).take();
 }
 
+decided<events> erase(const state& of, const context& with) {
+    if (of.erased) {
+        return reject("player_erased", "The player has been erased already.");
+    }
+    return events{player_erased{of.id, std::max(with.now, of.updated_at)}};
+}
+
 // --- parts of decisions ---
 
 builder::builder(const state& from, const context& with)
@@ -337,7 +345,12 @@ void builder::change_energy(std::int64_t to, energy_reason why) {
 }
 
 void builder::change_status(player_status to, std::optional<base::uuid> session) {
-    add(player_status_changed{state_.id, state_.status, to, session, time_});
+    add(player_status_changed{state_.id, state_.status, to, session, time_, std::nullopt});
+}
+
+void builder::become_idle_unattended(base::utc_time last_active_at) {
+    add(player_status_changed{state_.id, state_.status, player_status::idle, std::nullopt, time_,
+                              last_active_at});
 }
 
 void builder::grant_experience(std::int64_t amount, experience_source source,

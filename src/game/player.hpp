@@ -96,6 +96,9 @@ struct new_player {
 [[nodiscard]] decided<events> move(const state& of, std::string_view location_id,
                                    const context& with);
 
+// The person's name is forgotten; the rest stays. Codes: player_erased.
+[[nodiscard]] decided<events> erase(const state& of, const context& with);
+
 // --- parts of decisions that other aggregates make together with a player ---
 // Applies each event to a copy of the state as it is added, so later steps see earlier ones.
 class builder {
@@ -106,6 +109,8 @@ public:
     void add(event what);
     void change_energy(std::int64_t to, energy_reason why);
     void change_status(player_status to, std::optional<base::uuid> session);
+    // Without the player's doing: `last_active_at` stays what it was.
+    void become_idle_unattended(base::utc_time last_active_at);
     // Adds experience and the level-ups inside the realm that follow. Nothing for amount 0.
     void grant_experience(std::int64_t amount, experience_source source, std::string source_id);
     // Into the next realm. Precondition: ready_for_breakthrough.

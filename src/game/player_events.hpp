@@ -77,9 +77,11 @@ struct player_status_changed {
     player_status new_status = player_status::idle;
     std::optional<base::uuid> session_id; // with new status cultivating: the session
     base::utc_time timestamp;
+    // Only when it came about without the player: when the player was last active.
+    std::optional<base::utc_time> last_active_at;
 };
 BOOST_DESCRIBE_STRUCT(player_status_changed, (),
-                      (player_id, old_status, new_status, session_id, timestamp))
+                      (player_id, old_status, new_status, session_id, timestamp, last_active_at))
 
 struct currency_changed {
     static constexpr const char* type_name = "CurrencyChanged";

@@ -36,7 +36,7 @@ void step(scenario& s, std::mt19937_64& random) {
         s.progress();
         break;
     case 4:
-        s.interrupt();
+        random() % 4 == 0 ? s.complete_unattended() : s.interrupt();
         break;
     case 5:
         s.start(any(techniques));

@@ -12,7 +12,7 @@ namespace immortal::game {
 
 // Part of every snapshot: a snapshot of other rules is ignored. Raise it with any change of evolve
 // or of a state's structure.
-constexpr std::int64_t rules_version = 1;
+constexpr std::int64_t rules_version = 2;
 
 struct rules {
     double time_scale = 1.0; // seconds of game time in one real second; > 0
@@ -33,6 +33,10 @@ struct rules {
     std::int64_t proficiency_per_hour = 20; // of a completed session
     std::int64_t proficiency_level_max = 10;
     std::int64_t proficiency_bonus_percent = 2; // more experience per level above the first
+
+    // A session that nobody completes is completed without the player so long (game seconds) after
+    // it could have been.
+    std::int64_t unattended_seconds = 86'400;
 
     // Insights and breakthrough.
     std::int64_t insight_chance_percent = 20;

@@ -117,6 +117,7 @@ TEST(rules_doc, states_the_constants) {
     expect("proficiency_per_hour", numbers.proficiency_per_hour);
     expect("proficiency_level_max", numbers.proficiency_level_max);
     expect("proficiency_bonus_percent", numbers.proficiency_bonus_percent);
+    expect("unattended_seconds", numbers.unattended_seconds);
     expect("insight_chance_percent", numbers.insight_chance_percent);
     expect("insights_max", numbers.insights_max);
     expect("insight_bonus_percent", numbers.insight_bonus_percent);

@@ -54,6 +54,13 @@ public:
     scenario& progress() { return take(cultivation::progress(session, who, with())); }
     scenario& complete() { return take(cultivation::complete(session, who, with())); }
     scenario& interrupt() { return take(cultivation::interrupt(session, who, with())); }
+    scenario& complete_unattended() {
+        return take(cultivation::complete_unattended(session, who, with()));
+    }
+    scenario& erase() {
+        return who.cultivation_session ? take(cultivation::erase_player(session, who, with()))
+                                       : take(player::erase(who, with()));
+    }
     scenario& given(player::event e) {
         add(e);
         return *this;
