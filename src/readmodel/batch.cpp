@@ -213,6 +213,30 @@ query add_statistics(const std::vector<statistics_change>& rows) {
     return q;
 }
 
+query upsert_due(const std::vector<due_command>& rows) {
+    query q{"INSERT INTO due_commands (thing, revision, owner, command, due_at, position) "
+            "SELECT * FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], "
+            "$5::timestamptz[], $6::bigint[]) ON CONFLICT (thing) DO UPDATE SET "
+            "revision = EXCLUDED.revision, owner = EXCLUDED.owner, command = EXCLUDED.command, "
+            "due_at = EXCLUDED.due_at, position = EXCLUDED.position"};
+    const auto of = [&](auto member) {
+        column(rows, q, [member](const due_command& r) { return r.*member; });
+    };
+    of(&due_command::thing);
+    of(&due_command::revision);
+    of(&due_command::owner);
+    of(&due_command::command);
+    of(&due_command::due_at);
+    of(&due_command::position);
+    return q;
+}
+
+query delete_due(const std::vector<std::string>& things) {
+    query q{"DELETE FROM due_commands WHERE thing = ANY($1::text[])"};
+    q.values.add_array(things);
+    return q;
+}
+
 query insert_dead_letters(const std::vector<parked_owner>& rows) {
     query q{"INSERT INTO dead_letters (owner, partition, position, event_id, event_type, stream, "
             "error) SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::uuid[], "
@@ -257,6 +281,7 @@ void append_deletions(const std::vector<base::uuid>& owners, std::vector<query>&
     add("DELETE FROM player_techniques WHERE player_id = ANY($1::uuid[])");
     add("DELETE FROM cultivation_records WHERE player_id = ANY($1::uuid[])");
     add("DELETE FROM player_statistics_totals WHERE player_id = ANY($1::uuid[])");
+    add("DELETE FROM due_commands WHERE owner = ANY($1::uuid[])");
     add("DELETE FROM dead_letters WHERE owner = ANY($1::uuid[]) AND state IN ('parked', 'retry')");
     add("UPDATE dead_letters SET state = 'skipped' WHERE owner = ANY($1::uuid[])");
 }
@@ -280,6 +305,12 @@ std::vector<query> row_statements_of(const prepared_batch& batch) {
     }
     if (!batch.statistics.empty()) {
         out.push_back(add_statistics(batch.statistics));
+    }
+    if (!batch.settled.empty()) {
+        out.push_back(delete_due(batch.settled));
+    }
+    if (!batch.due.empty()) {
+        out.push_back(upsert_due(batch.due));
     }
     if (!batch.parked.empty()) {
         out.push_back(insert_dead_letters(batch.parked));

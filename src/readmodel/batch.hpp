@@ -3,6 +3,7 @@
 #pragma once
 
 #include "postgres/database.hpp"
+#include "readmodel/due_commands.hpp"
 #include "readmodel/leases.hpp"
 #include "readmodel/rows.hpp"
 
@@ -56,12 +57,14 @@ struct prepared_batch {
     std::vector<technique_row> techniques;
     std::vector<cultivation_view> records;
     std::vector<statistics_change> statistics;
+    std::vector<due_command> due;     // set by the batch
+    std::vector<std::string> settled; // things that wait for nothing any more
     std::vector<parked_owner> parked;
     std::vector<base::uuid> replaced; // owners whose rows are deleted first
 
     [[nodiscard]] bool empty() const noexcept {
         return players.empty() && techniques.empty() && records.empty() && statistics.empty() &&
-               parked.empty() && replaced.empty();
+               due.empty() && settled.empty() && parked.empty() && replaced.empty();
     }
 };
 

@@ -246,6 +246,13 @@ void batch_builder::take_records(prepared_batch& out, gains& gain) {
             add_difference(gain[now.player_id], now, entry->written);
             entry->written = now;
         }
+        if (entry->fold.due_since() > entry->written_at) {
+            if (auto due = entry->fold.due()) {
+                out.due.push_back(std::move(*due));
+            } else if (entry->written_at != base::position{}) {
+                out.settled.push_back(game::cultivation::stream_of(entry->id));
+            }
+        }
         entry->written_at = entry->fold.position();
     }
 }
@@ -270,6 +277,8 @@ prepared_batch batch_builder::take() {
     std::ranges::sort(out.players, {}, [](const auto& r) { return r.view.id; });
     std::ranges::sort(out.records, {}, &cultivation_view::session_id);
     std::ranges::sort(out.statistics, {}, &statistics_change::player_id);
+    std::ranges::sort(out.due, {}, &due_command::thing);
+    std::ranges::sort(out.settled);
     return out;
 }
 

@@ -171,6 +171,11 @@ awaitable<base::status> check_sessions(run_state& run, const row_snapshot& rows,
         }
         run.compare("cultivation_records", session.text(), expected ? &*expected : nullptr,
                     find(rows.records, session));
+        const auto due = fold->due();
+        const auto expected_due =
+            due ? std::optional(base::encode(*due).get_object()) : std::nullopt;
+        run.compare("due_commands", session.text(), expected_due ? &*expected_due : nullptr,
+                    find(rows.due, session));
         const statistics_change one = fold->contribution();
         gain.sessions += one.sessions;
         gain.seconds += one.seconds;
@@ -322,7 +327,8 @@ awaitable<base::status> check_strangers(run_state& run) {
         postgres::query q{"SELECT id FROM (SELECT id FROM players "
                           "UNION SELECT player_id FROM player_statistics_totals "
                           "UNION SELECT player_id FROM player_techniques "
-                          "UNION SELECT player_id FROM cultivation_records) o "
+                          "UNION SELECT player_id FROM cultivation_records "
+                          "UNION SELECT owner FROM due_commands) o "
                           "WHERE id > $1::uuid ORDER BY id LIMIT 1000"};
         q.values.add(after);
         const auto rows = co_await run.uses.database.run(std::move(q));

@@ -29,7 +29,7 @@ using boost::asio::awaitable;
 
 struct difference {
     std::string where;    // "players", "player_techniques", "cultivation_records", "statistics",
-                          // "cache player", ..., "checkpoint"
+                          // "due_commands", "cache player", ..., "checkpoint"
     std::string id;       // of the row: player, session; "" for the checkpoint
     std::string field;    // JSON name; "" when the whole row is missing or too much
     std::string expected; // JSON, from the log; "" for a row that should not be

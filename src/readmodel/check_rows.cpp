@@ -1,5 +1,6 @@
 #include "readmodel/check_rows.hpp"
 
+#include "game/cultivation.hpp"
 #include "readmodel/sql_rows.hpp"
 
 #include <utility>
@@ -42,7 +43,26 @@ std::vector<postgres::query> page_statements(const std::vector<base::uuid>& play
                          "LEFT JOIN player_statistics_totals t ON t.player_id = s.id "
                          "WHERE s.id = ANY($1::uuid[])",
                          players));
+    all.push_back(by_ids("SELECT thing, revision, owner, command, due_at, position "
+                         "FROM due_commands WHERE owner = ANY($1::uuid[])",
+                         players));
     return all;
+}
+
+// A row whose thing is no session would be nobody's: it is shown under the nil id.
+void read_due(const postgres::rows& rows, row_snapshot& out) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const due_command row{
+            rows.get<std::string>(i, 0),
+            base::revision{static_cast<std::uint64_t>(rows.get<std::int64_t>(i, 1))},
+            rows.get<base::uuid>(i, 2),
+            rows.get<std::string>(i, 3),
+            rows.get<base::utc_time>(i, 4),
+            rows.get<base::position>(i, 5)};
+        const auto session = game::cultivation::id_of_stream(row.thing).value_or(base::uuid{});
+        out.due.emplace(session, base::encode(row).get_object());
+        out.sessions_of[row.owner].push_back(session);
+    }
 }
 
 row_snapshot read_page(const std::vector<postgres::rows>& rows) {
@@ -80,6 +100,7 @@ row_snapshot read_page(const std::vector<postgres::rows>& rows) {
         row.position = rows[5].get<base::position>(i, 8);
         out.totals.emplace(rows[5].get<base::uuid>(i, 0), totals_object(row));
     }
+    read_due(rows[7], out);
     for (std::size_t i = 0; i < rows[6].size(); ++i) {
         statistics_view view = read_statistics(rows[6], i, 0);
         out.statistics.emplace(view.id, std::move(view));

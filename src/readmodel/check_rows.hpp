@@ -20,6 +20,7 @@ struct row_snapshot {
     std::unordered_map<base::uuid, base::json::object> techniques; // by player; key: technique id
     std::unordered_map<base::uuid, base::json::object> records;    // by session
     std::unordered_map<base::uuid, std::vector<base::uuid>> sessions_of;
+    std::unordered_map<base::uuid, base::json::object> due; // by session
     std::unordered_map<base::uuid, base::json::object> totals;
     std::unordered_map<base::uuid, statistics_view> statistics; // the view, for the cache
 };

@@ -42,6 +42,16 @@ TEST_F(check_test, finds_each_planted_difference) {
          "UPDATE player_statistics_totals SET breakthroughs_achieved = breakthroughs_achieved - 1 "
          "WHERE player_id = (SELECT min(player_id::text)::uuid FROM player_statistics_totals)",
          "statistics", "breakthroughsAchieved"},
+        {"UPDATE due_commands SET due_at = due_at + interval '1 second' WHERE thing = (SELECT "
+         "min(thing) FROM due_commands)",
+         "UPDATE due_commands SET due_at = due_at - interval '1 second' WHERE thing = (SELECT "
+         "min(thing) FROM due_commands)",
+         "due_commands", "dueAt"},
+        {"UPDATE due_commands SET command = 'other' WHERE thing = (SELECT min(thing) FROM "
+         "due_commands)",
+         "UPDATE due_commands SET command = 'complete_unattended' WHERE thing = (SELECT "
+         "min(thing) FROM due_commands)",
+         "due_commands", "command"},
     };
     for (const plant& one : plants) {
         SCOPED_TRACE(one.change);

@@ -214,7 +214,12 @@ base::status cultivation_fold::apply(const recorded_event& event) {
     }
     if (*decoded) {
         const bool was_completed = state_.status == game::session_status::completed;
+        const bool ran = running();
         game::cultivation::evolve(state_, **decoded);
+        if (running() != ran) {
+            due_position_ = event.position;
+            due_revision_ = event.revision;
+        }
         if (!was_completed && state_.status == game::session_status::completed) {
             completed_position_ = event.position;
         }
@@ -248,6 +253,22 @@ cultivation_view cultivation_fold::view(const base::uuid& id) const {
     out.revision = revision_.value_or(base::revision{});
     out.position = position_;
     return out;
+}
+
+bool cultivation_fold::running() const noexcept {
+    return state_.exists && state_.status == game::session_status::active;
+}
+
+std::optional<due_command> cultivation_fold::due() const {
+    if (!running()) {
+        return std::nullopt;
+    }
+    return due_command{game::cultivation::stream_of(state_.session_id),
+                       due_revision_,
+                       state_.player_id,
+                       complete_unattended_command,
+                       state_.unattended_at,
+                       due_position_};
 }
 
 statistics_change cultivation_fold::contribution() const {

@@ -78,14 +78,21 @@ public:
     [[nodiscard]] base::position position() const noexcept { return position_; }
 
     [[nodiscard]] cultivation_view view(const base::uuid& id) const; // precondition: exists()
+    // What must happen to the session though nobody asks; empty: nothing. And where that began.
+    [[nodiscard]] std::optional<due_command> due() const;
+    [[nodiscard]] base::position due_since() const noexcept { return due_position_; }
     // What the session adds to its player's statistics (only when completed).
     [[nodiscard]] statistics_change contribution() const;
 
 private:
+    [[nodiscard]] bool running() const noexcept;
+
     game::cultivation::state state_;
     std::optional<base::revision> revision_;
     base::position position_;
     base::position completed_position_;
+    base::position due_position_; // of the event that set or settled the deadline
+    base::revision due_revision_;
 };
 
 } // namespace immortal::readmodel

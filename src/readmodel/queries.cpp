@@ -225,6 +225,21 @@ awaitable<base::result<answer<std::vector<player_view>>>> queries::players_of(ba
     co_return read_many<player_view>(co_await database_.run(std::move(q)), read_player);
 }
 
+awaitable<base::result<std::vector<base::uuid>>> queries::named_players_of(base::uuid user) {
+    postgres::query q{"SELECT id FROM players WHERE user_id = $1::uuid AND name <> '' "
+                      "ORDER BY created_at, id LIMIT $2::bigint"};
+    q.values.add(user).add(page_size_max);
+    const auto rows = co_await database_.run(std::move(q));
+    if (!rows) {
+        co_return base::fail(rows.error());
+    }
+    std::vector<base::uuid> out;
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+        out.push_back(rows->get<base::uuid>(i, 0));
+    }
+    co_return out;
+}
+
 awaitable<base::result<answer<std::vector<rank_view>>>>
 queries::leaderboard(board which, std::int64_t limit, std::int64_t offset) {
     if (limit < 1 || limit > page_size_max) {

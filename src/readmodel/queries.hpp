@@ -49,6 +49,9 @@ public:
     // The user's characters, oldest first. At most page_size_max. as_of: of all partitions.
     awaitable<base::result<answer<std::vector<player_view>>>> players_of(base::uuid user);
 
+    // The user's characters that were not erased; at most page_size_max.
+    awaitable<base::result<std::vector<base::uuid>>> named_players_of(base::uuid user);
+
     // `limit` 1 to page_size_max, `offset` >= 0, else invalid_argument. as_of: of all partitions.
     awaitable<base::result<answer<std::vector<rank_view>>>>
     leaderboard(board which, std::int64_t limit, std::int64_t offset);

@@ -22,7 +22,7 @@ awaitable<base::status> clear(postgres::database& database, base::log_identity l
     statements.push_back(std::move(take));
     statements.push_back({"SET LOCAL statement_timeout = '60s'"});
     statements.push_back({"TRUNCATE players, player_techniques, cultivation_records, "
-                          "player_statistics_totals"});
+                          "player_statistics_totals, due_commands"});
     statements.push_back({"DELETE FROM dead_letters WHERE state NOT IN ('skip', 'skipped')"});
     statements.push_back({"UPDATE dead_letters SET state = 'skipped'"});
     const auto done = co_await database.run_all(std::move(statements));

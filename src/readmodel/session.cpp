@@ -161,6 +161,9 @@ awaitable<session_end> find_refused(session& s, const prepared_batch& batch, std
     for (const auto& row : batch.statistics) {
         parts[row.player_id].statistics.push_back(row);
     }
+    for (const auto& row : batch.due) {
+        parts[row.owner].due.push_back(row);
+    }
     for (const auto& [owner, part] : parts) {
         auto trial = co_await s.context.uses.database.begin();
         if (!trial) {

@@ -107,8 +107,8 @@ protected:
     // Everything derived, as text, in a stable order.
     std::string dump() {
         std::string out;
-        for (const char* table :
-             {"players", "player_techniques", "cultivation_records", "player_statistics_totals"}) {
+        for (const char* table : {"players", "player_techniques", "cultivation_records",
+                                  "player_statistics_totals", "due_commands"}) {
             out += scratch_.execute(std::string("SELECT coalesce(string_agg(t::text, E'\\n' ORDER "
                                                 "BY t::text), '') FROM ") +
                                     table + " t") +
