@@ -170,29 +170,6 @@ awaitable<base::result<profile>> run_me(shared_state self, principal who) {
                       static_cast<std::size_t>(got->get<std::int64_t>(0, 5))};
 }
 
-awaitable<base::status> run_erasure(shared_state self, principal who) {
-    std::vector<postgres::query> list;
-    list.push_back({"DELETE FROM account_requests WHERE scope = $1"
-                    " OR scope = (SELECT 'register:' || lower(username) FROM users WHERE id = $2)",
-                    arguments().add("user:" + who.user_id.text()).add(who.user_id)});
-    list.push_back({"UPDATE users SET username = 'erased-' || replace(id::text, '-', ''),"
-                    " email = id::text || '@erased.invalid', password_hash = '!',"
-                    " is_active = false, session_epoch = session_epoch + 1, updated_at = $2"
-                    " WHERE id = $1 AND is_active",
-                    arguments().add(who.user_id).add(self->with.clock.now())});
-    list.push_back({"DELETE FROM sessions WHERE user_id = $1", arguments().add(who.user_id)});
-    list.push_back(sessions::announcement(who.user_id));
-    const auto done = co_await self->with.database.run_all(std::move(list));
-    co_await self->open_sessions.revoked(who.user_id);
-    if (!done) {
-        co_return fail(done.error());
-    }
-    if ((*done)[1].affected() > 0) {
-        co_await self->audit.record("UserErased", who.user_id);
-    }
-    co_return base::status{};
-}
-
 awaitable<base::status> run_role_change(shared_state self, std::string username, role rank) {
     auto block = co_await self->with.database.begin();
     if (!block) {

@@ -195,6 +195,26 @@ TEST_F(accounts_test, an_erased_account_leaves_a_pseudonym) {
     EXPECT_TRUE(sign_up("forgetme")); // the name is free again
 }
 
+TEST_F(accounts_test, an_erasure_is_pending_until_its_players_are_done) {
+    const auto who = signed_in("forgetme");
+    const auto other = signed_in("stays");
+    ASSERT_TRUE(engine_.run(service_->erase(who)));
+    stop();
+    open(); // it survives a restart
+    for (int i = 0; i < 2; ++i) {
+        const auto pending = engine_.run(service_->pending_erasures());
+        ASSERT_EQ(pending->size(), 1u);
+        EXPECT_EQ(pending->front().user_id, who.user_id);
+        ASSERT_TRUE(engine_.run(service_->erase(who))); // again: nothing changes
+    }
+    ASSERT_TRUE(engine_.run(service_->finish_erasure(other.user_id))); // never asked for
+    ASSERT_TRUE(engine_.run(service_->finish_erasure(who.user_id)));
+    ASSERT_TRUE(engine_.run(service_->finish_erasure(who.user_id)));
+    EXPECT_TRUE(engine_.run(service_->pending_erasures())->empty());
+    EXPECT_EQ(scratch_.execute("SELECT count(*) FROM users WHERE erasure_finished_at IS NOT NULL"),
+              "1");
+}
+
 TEST_F(accounts_test, a_role_counts_from_the_next_log_in) {
     const auto who = signed_in("overseer");
     const auto before = log_in("overseer").value().token;

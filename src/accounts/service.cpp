@@ -125,6 +125,14 @@ awaitable<base::status> service::erase(principal who) {
     return run_erasure(state_, std::move(who));
 }
 
+awaitable<base::result<std::vector<pending_erasure>>> service::pending_erasures() {
+    return run_pending_erasures(state_);
+}
+
+awaitable<base::status> service::finish_erasure(base::uuid user) {
+    return run_erasure_end(state_, user);
+}
+
 awaitable<base::status> service::set_role(std::string username, role rank) {
     return run_role_change(state_, std::move(username), rank);
 }

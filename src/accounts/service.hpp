@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace immortal::eventstore {
 class event_store;
@@ -63,6 +64,12 @@ struct profile {
     base::utc_time created_at;
     std::optional<base::utc_time> last_login_at;
     std::size_t sessions = 0; // that are valid now
+};
+
+// An account whose players have not all forgotten the person yet.
+struct pending_erasure {
+    base::uuid user_id;
+    base::utc_time requested_at;
 };
 
 struct settings {
@@ -153,8 +160,13 @@ public:
     awaitable<base::result<profile>> me(principal who);
 
     // Replaces name, e-mail and password by a pseudonym and ends all sessions; the id stays, so
-    // that what refers to it stays whole. It cannot be undone. Doing it again changes nothing.
+    // that what refers to it stays whole. It cannot be undone. Doing it again changes nothing. The
+    // account's players are somebody else's work: the erasure is pending until finish_erasure().
     awaitable<base::status> erase(principal who);
+    // The oldest first, at most 100.
+    awaitable<base::result<std::vector<pending_erasure>>> pending_erasures();
+    // Doing it again changes nothing.
+    awaitable<base::status> finish_erasure(base::uuid user);
 
     // For the operator's command line. Errors: not_found. Ends the user's sessions.
     awaitable<base::status> set_role(std::string username, role rank);

@@ -31,7 +31,8 @@ protected:
     accounts_fixture() {
         engine_.start();
         for (const auto& file : sql_files()) {
-            migrations_.push_back({1, file.name, file.text});
+            const auto number = static_cast<std::uint32_t>(migrations_.size() + 1);
+            migrations_.push_back({number, file.name, file.text});
         }
         postgres_.uri = scratch_.uri();
         postgres_.connect_timeout = milliseconds(20000);

@@ -179,7 +179,8 @@ void add_account_routes(std::vector<route>& table, const services& uses) {
              rate_class::log_in, change_password)
         .success = 204;
     add_plain(table, uses, method::delete_, "/v1/users/me",
-              "Erase the account: name, e-mail and password are gone for good", erase)
+              "Erase the account and its players: names, e-mail and password are gone for good",
+              erase)
         .success = 204;
 }
 
