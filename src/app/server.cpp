@@ -10,6 +10,8 @@
 #include "cache/service.hpp"
 #include "commands/service.hpp"
 #include "game/catalog.hpp"
+#include "ops/deadlines.hpp"
+#include "ops/erasures.hpp"
 #include "readmodel/progress.hpp"
 #include "readmodel/projector.hpp"
 #include "readmodel/queries.hpp"
@@ -29,11 +31,12 @@ namespace {
 
 // How the rest of the server sees the settings.
 
-cache::service::options cache_options(const core& c) {
+cache::service::options cache_options(const core& c, const settings& options) {
     cache::service::options out;
     out.cache.identity = c.store->identity();
     out.cache.freshener = "projector";
     out.cache.exclusive = true; // the embedded store has one process
+    out.cache.local_entries_max = options.cache.local_entries_max;
     return out;
 }
 
@@ -49,6 +52,7 @@ readmodel::projector_settings projector_options(const settings& options,
 commands::service_settings command_options(const settings& options) {
     commands::service_settings out;
     out.rules.time_scale = options.time_scale;
+    out.rules.unattended_seconds = options.unattended_hours * 3600;
     out.timeout = options.commands.timeout;
     out.attempts_max = options.commands.attempts_max;
     out.aggregates_max = options.commands.aggregates_max;
@@ -66,6 +70,22 @@ accounts::settings account_options(const settings& options) {
     out.hash_queue_max = options.accounts.hash_queue_max;
     out.logins_per_minute = options.limits.logins_per_minute;
     out.registrations_per_hour = options.limits.registrations_per_hour;
+    return out;
+}
+
+ops::job_settings job_options(const settings& options, base::random_source& random) {
+    ops::job_settings out;
+    out.owner = std::to_string(getpid()) + "-" + base::random_hex(random, 4);
+    out.interval = options.jobs.interval;
+    out.lease_time = options.jobs.lease;
+    out.first = readmodel::job_start::take_over; // whoever else had the lease is dead
+    return out;
+}
+
+ops::erasure_settings erasure_options(const settings& options, base::random_source& random) {
+    ops::erasure_settings out;
+    out.job = job_options(options, random);
+    out.grace = options.commands.timeout + milliseconds{5'000};
     return out;
 }
 
@@ -126,9 +146,12 @@ struct server::parts {
     std::optional<readmodel::projector> projector;
     std::optional<commands::service> commands;
     std::optional<accounts::service> accounts;
+    std::optional<ops::deadline_poller> deadlines;
+    std::optional<ops::erasure_worker> erasures;
     std::optional<api::application> api;
     std::optional<control_server> control;
     bool projecting = false;
+    bool working = false; // the jobs
     bool listening = false;
     bool controlling = false;
     bool stopped = false;
@@ -148,7 +171,7 @@ void server::parts::make() {
         shared.emplace(executor, c.redis.get(),
                        redis::make_subscriber(executor, c.redis_settings,
                                               {std::string(cache::invalidation_channel)}),
-                       c.clock, c.random, c.metrics, cache_options(c));
+                       c.clock, c.random, c.metrics, cache_options(c, options));
     }
     cache::service* const caches = shared ? &*shared : nullptr;
     progress.emplace();
@@ -171,6 +194,13 @@ void server::parts::make() {
                                      .random = c.random,
                                      .metrics = c.metrics},
                      account_options(options));
+    deadlines.emplace(executor,
+                      ops::deadline_poller::parts{*c.database, *commands, c.clock, c.metrics},
+                      ops::deadline_settings{.job = job_options(options, c.random)});
+    erasures.emplace(executor,
+                     ops::erasure_worker::parts{*c.database, *accounts, *commands, *queries,
+                                                *progress, *c.store, c.clock, c.metrics},
+                     erasure_options(options, c.random));
     api.emplace(executor, api_options(options),
                 api::services{.accounts = *accounts,
                               .commands = *commands,
@@ -198,6 +228,9 @@ base::status server::parts::begin(const data_folder& folder) {
     }
     projecting = true;
     accounts->start();
+    deadlines->start();
+    erasures->start();
+    working = true;
     const operation_parts uses{*c.log, *c.store, c.database.get(), shared ? &*shared : nullptr};
     const auto socket = data_folder::control_socket(folder.path());
     if (!socket) {
@@ -225,6 +258,10 @@ void server::parts::end() {
     }
     if (controlling) {
         c.engine.run(control->stop());
+    }
+    if (working) {
+        c.engine.run(deadlines->stop());
+        c.engine.run(erasures->stop());
     }
     if (accounts) {
         c.engine.run(accounts->stop());

@@ -81,6 +81,13 @@ struct command_settings {
 
 struct cache_settings {
     bool enabled = true;
+    std::size_t local_entries_max = 0; // of each class
+    bool warm_up = true;
+};
+
+struct job_settings {
+    milliseconds interval{};
+    milliseconds lease{};
 };
 
 struct projector_settings {
@@ -96,11 +103,13 @@ struct settings {
     redis_settings redis;
     std::string object_store_uri; // empty: a folder
     double time_scale = 1.0;
+    std::int64_t unattended_hours = 0; // of game time
     limit_settings limits;
     account_settings accounts;
     command_settings commands;
     cache_settings cache;
     projector_settings projector;
+    job_settings jobs;
     base::log_level log_level = base::log_level::info;
     base::log_format log_format = base::log_format::text;
 };

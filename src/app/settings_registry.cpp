@@ -169,7 +169,13 @@ void add_game_keys(config_registry& registry) {
               .doc = "How many seconds of game time pass in one second. 3600 lets an hour of "
                      "cultivation pass in a second: for demonstrations.",
               .minimum = 0.001,
-              .maximum = 1'000'000});
+              .maximum = 1'000'000})
+        .add({.name = "game.unattended_hours",
+              .fallback = whole(24),
+              .doc = "Hours of game time after which a cultivation session that could be completed "
+                     "is completed without its player. Running sessions keep what they began with.",
+              .minimum = 1,
+              .maximum = 87'600});
     registry.describe_section("commands", "How commands are decided.")
         .add({.name = "commands.timeout_ms",
               .fallback = whole(5'000),
@@ -263,16 +269,37 @@ void add_account_keys(config_registry& registry) {
 
 void add_derived_keys(config_registry& registry) {
     registry.describe_section("cache", "The cache in front of the read model.")
-        .add(
-            {.name = "cache.enabled",
-             .fallback = true,
-             .doc = "Off: every query goes to PostgreSQL. For comparison and for finding faults."});
+        .add({.name = "cache.enabled",
+              .fallback = true,
+              .doc = "Off: every query goes to PostgreSQL. For comparison and for finding faults."})
+        .add({.name = "cache.local_entries_max",
+              .fallback = whole(1'000'000),
+              .doc =
+                  "Entries that the process itself keeps of each kind of value, where the kind's "
+                  "own bound is greater; 0: all of them stand in Redis only.",
+              .maximum = 100'000'000})
+        .add({.name = "cache.warm_up",
+              .fallback = true,
+              .doc = "Fill the configuration and the leaderboards into the cache at the start."});
     registry.describe_section("projector", "Events into the read model.")
         .add({.name = "projector.batch_events_max",
               .fallback = whole(2000),
               .doc = "Events of one transaction at most.",
               .minimum = 1,
               .maximum = 100'000});
+    registry
+        .describe_section("jobs", "Work that goes on by itself: what is due, erasures. One process "
+                                  "at a time does each.")
+        .add({.name = "jobs.interval_ms",
+              .fallback = whole(1'000),
+              .doc = "From one look at what is to be done to the next.",
+              .minimum = 10,
+              .maximum = 600'000})
+        .add({.name = "jobs.lease_ms",
+              .fallback = whole(10'000),
+              .doc = "How long after the death of a process another one waits to take over.",
+              .minimum = 1'000,
+              .maximum = 600'000});
 }
 
 } // namespace

@@ -24,7 +24,9 @@ import uuid
 TIME_SCALE = 36_000
 LOCATIONS_TARGET = "/v1/catalog/locations"
 # The limits are not what is tested here: every acknowledged command is sent again as fast as possible.
-ENVIRONMENT = {"IMMORTAL_LIMITS_COMMANDS_PER_SECOND": "0", "IMMORTAL_LIMITS_REQUESTS_PER_SECOND": "0"}
+# Nor are sessions that are left alone: every event has a client that was told of it.
+ENVIRONMENT = {"IMMORTAL_LIMITS_COMMANDS_PER_SECOND": "0", "IMMORTAL_LIMITS_REQUESTS_PER_SECOND": "0",
+               "IMMORTAL_GAME_UNATTENDED_HOURS": "87600"}
 
 
 class Failure(Exception):
