@@ -1,0 +1,355 @@
+#include "esdb/user_directory.hpp"
+
+#include "base/log.hpp"
+#include "eventlog/stream_metadata.hpp"
+#include "runtime/deadline.hpp"
+
+#include <sodium.h>
+
+#include <limits>
+
+namespace immortal::esdb {
+namespace {
+
+using base::errc;
+using base::fail;
+using eventlog::expected_revision;
+using eventstore::stream_write;
+
+constexpr std::chrono::seconds password_known_for{60};
+constexpr std::chrono::milliseconds stop_limit{5000};
+constexpr std::chrono::milliseconds retry_pause{500};
+constexpr std::size_t page_size = 256;
+constexpr base::revision newest{std::numeric_limits<std::uint64_t>::max()};
+constexpr std::size_t guessed_logins_max = 10'000;
+constexpr std::uint32_t free_failures = 5;
+constexpr std::chrono::minutes failure_window{15};
+
+base::error wrong_credentials() {
+    return {errc::unauthenticated, "unknown user, or the password is wrong"};
+}
+
+base::error unknown_user(const std::string& login) {
+    return {errc::not_found, "there is no user '" + login + "'", "user_not_found", "login_name"};
+}
+
+} // namespace
+
+user_directory::user_directory(eventstore::event_store& store, accounts::password_hasher& hasher,
+                               base::clock& clock, base::random_source& random,
+                               runtime::any_io_executor executor)
+    : store_(store), hasher_(hasher), clock_(clock), random_(random),
+      tasks_(std::move(executor), "users"),
+      failures_(free_failures, failure_window, guessed_logins_max),
+      cache_key_(base::random_hex(random, 16)) {}
+
+awaitable<base::result<std::optional<std::string>>> user_directory::start() {
+    const auto head = store_.head();
+    if (auto loaded = co_await load(); !loaded) {
+        co_return fail(std::move(loaded.error()));
+    }
+    std::optional<std::string> made;
+    if (all().empty()) {
+        made = base::random_hex(random_, 12);
+        user_record first;
+        first.login_name = "admin";
+        first.full_name = "Administrator";
+        first.groups = {std::string(admins_group)};
+        if (auto created = co_await create(std::move(first), *made); !created) {
+            co_return fail(std::move(created.error()));
+        }
+    }
+    tasks_.spawn(follow(head), "follow");
+    co_return made;
+}
+
+awaitable<void> user_directory::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (following_) {
+            following_->cancel();
+        }
+    }
+    if (!co_await tasks_.stop(stop_limit)) {
+        base::log_error("esdb", "the follower of the users did not end in time");
+    }
+}
+
+// `$users` names them in the order they were made; a user who was removed has no stream.
+awaitable<base::status> user_directory::load() {
+    base::revision from{0};
+    for (;;) {
+        auto page = co_await store_.read_stream(std::string(user_list_stream), from,
+                                                eventstore::direction::forwards, page_size);
+        if (!page) {
+            co_return fail(std::move(page.error()));
+        }
+        for (const auto& listed : page->events) {
+            from = {listed.revision.value + 1};
+            auto user = co_await store_.read_stream(user_stream(listed.data), newest,
+                                                    eventstore::direction::backwards, 1);
+            if (!user) {
+                co_return fail(std::move(user.error()));
+            }
+            for (const auto& event : user->events) {
+                take(event);
+            }
+        }
+        if (page->end) {
+            co_return base::status{};
+        }
+    }
+}
+
+awaitable<void> user_directory::follow(std::optional<base::position> from) {
+    eventstore::all_filter filter;
+    filter.stream_prefixes = {std::string(user_stream_prefix),
+                              "$$" + std::string(user_stream_prefix)};
+    std::shared_ptr<eventstore::subscription> changes =
+        store_.subscribe_all(from, std::move(filter));
+    {
+        const std::lock_guard lock(mutex_);
+        following_ = changes;
+    }
+    for (;;) {
+        auto batch = co_await changes->next(page_size);
+        if (!batch && batch.error().code == errc::cancelled) {
+            co_return;
+        }
+        if (!batch) {
+            base::log_error("esdb", "the users' streams cannot be read; trying again",
+                            {{"cause", batch.error().message}});
+            if (!co_await runtime::wait_for(retry_pause)) {
+                co_return;
+            }
+            continue;
+        }
+        for (const auto& event : batch->events) {
+            take(event);
+        }
+    }
+}
+
+void user_directory::take(const eventlog::recorded_event& event) {
+    if (!event.stream.starts_with(user_stream_prefix)) {
+        // The metadata of a user's stream: a soft delete removes the user.
+        const std::string login = event.stream.substr(2 + user_stream_prefix.size());
+        if (eventlog::parse_stream_metadata(event.data).soft_deleted()) {
+            const std::lock_guard lock(mutex_);
+            const auto known = users_.find(login);
+            if (known != users_.end() && known->second.position < event.position) {
+                users_.erase(known);
+            }
+        }
+        return;
+    }
+    auto user = decode_user(event);
+    if (!user) {
+        base::log_warning("esdb", "an event in a user's stream is not a user",
+                          {{"stream", event.stream}, {"type", event.type}});
+        return;
+    }
+    const std::lock_guard lock(mutex_);
+    entry& known = users_[user->login_name];
+    if (known.user.login_name.empty() || known.position < event.position) {
+        known = {.user = std::move(*user), .revision = event.revision, .position = event.position};
+    }
+}
+
+std::optional<user_directory::entry> user_directory::entry_of(const std::string& login) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = users_.find(login);
+    return found == users_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<user_record> user_directory::find(const std::string& login) const {
+    const auto found = entry_of(login);
+    return found ? std::optional(found->user) : std::nullopt;
+}
+
+std::vector<user_record> user_directory::all() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<user_record> out;
+    out.reserve(users_.size());
+    for (const auto& [login, each] : users_) {
+        out.push_back(each.user);
+    }
+    return out;
+}
+
+awaitable<base::result<principal>> user_directory::authenticate(credentials given) {
+    const auto known = entry_of(given.login);
+    const auto proof = base::blake2b(given.password, cache_key_);
+    const auto now = clock_.steady_now();
+    if (known && !known->user.disabled && now < known->known_until &&
+        sodium_memcmp(proof.data(), known->known_password.data(), proof.size()) == 0) {
+        co_return known->user.as_principal();
+    }
+    if (const auto wait = failures_.wait(given.login, now)) {
+        co_return fail({errc::rate_limited, "too many wrong passwords: try again later", "guessing",
+                        "", static_cast<std::uint32_t>(wait->count())});
+    }
+    // The same work for a user who does not exist.
+    const auto same = co_await hasher_.matches(known ? known->user.hash : hasher_.nobodys(),
+                                               std::move(given.password));
+    if (!same) {
+        co_return fail(same.error());
+    }
+    if (!*same || !known || known->user.disabled) {
+        failures_.failed(given.login, clock_.steady_now());
+        co_return fail(wrong_credentials());
+    }
+    failures_.succeeded(given.login);
+    const std::lock_guard lock(mutex_);
+    const auto entry = users_.find(given.login);
+    // Changed while the hash was made: this password may be the old one.
+    if (entry == users_.end() || entry->second.revision != known->revision) {
+        co_return fail(wrong_credentials());
+    }
+    entry->second.known_password = proof;
+    entry->second.known_until = clock_.steady_now() + password_known_for;
+    co_return entry->second.user.as_principal();
+}
+
+awaitable<base::status> user_directory::create(user_record user, std::string password) {
+    for (const base::status& valid :
+         {validate_login(user.login_name), validate_profile(user.full_name, user.groups),
+          validate_password(password)}) {
+        if (!valid) {
+            co_return fail(valid.error());
+        }
+    }
+    if (find(user.login_name)) {
+        co_return fail(errc::already_exists, "there is a user '" + user.login_name + "' already",
+                       "user_conflict", "login_name");
+    }
+    auto hash = co_await hasher_.hash(std::move(password));
+    if (!hash) {
+        co_return fail(std::move(hash.error()));
+    }
+    user.hash = std::move(*hash);
+    co_return co_await write("$UserCreated", std::move(user), expected_revision::no_stream(), true);
+}
+
+awaitable<base::status> user_directory::update(std::string login, std::string full_name,
+                                               std::vector<std::string> groups,
+                                               std::string password) {
+    if (auto valid = validate_profile(full_name, groups); !valid) {
+        co_return valid;
+    }
+    auto known = entry_of(login);
+    if (!known) {
+        co_return fail(unknown_user(login));
+    }
+    known->user.full_name = std::move(full_name);
+    known->user.groups = std::move(groups);
+    if (!password.empty()) {
+        if (auto valid = validate_password(password); !valid) {
+            co_return valid;
+        }
+        auto hash = co_await hasher_.hash(std::move(password));
+        if (!hash) {
+            co_return fail(std::move(hash.error()));
+        }
+        known->user.hash = std::move(*hash);
+    }
+    co_return co_await write("$UserUpdated", std::move(known->user),
+                             expected_revision::at(known->revision), false);
+}
+
+awaitable<base::status> user_directory::set_disabled(std::string login, bool disabled) {
+    auto known = entry_of(login);
+    if (!known) {
+        co_return fail(unknown_user(login));
+    }
+    if (known->user.disabled == disabled) {
+        co_return base::status{};
+    }
+    known->user.disabled = disabled;
+    co_return co_await write("$UserUpdated", std::move(known->user),
+                             expected_revision::at(known->revision), false);
+}
+
+awaitable<base::status> user_directory::remove(std::string login) {
+    const auto known = entry_of(login);
+    if (!known) {
+        co_return fail(unknown_user(login));
+    }
+    std::vector<stream_write> writes(1);
+    writes[0].stream = user_stream(login);
+    writes[0].expected = expected_revision::at(known->revision);
+    writes[0].what = stream_write::action::soft_delete;
+    auto done = co_await append(std::move(writes));
+    if (done) {
+        const std::lock_guard lock(mutex_);
+        users_.erase(login);
+    }
+    co_return done;
+}
+
+awaitable<base::status> user_directory::change_password(std::string login, std::string current,
+                                                        std::string password) {
+    auto who = co_await authenticate({login, std::move(current)});
+    if (!who) {
+        co_return fail(std::move(who.error()));
+    }
+    co_return co_await set_password(std::move(login), std::move(password));
+}
+
+awaitable<base::status> user_directory::reset_password(std::string login, std::string password) {
+    co_return co_await set_password(std::move(login), std::move(password));
+}
+
+awaitable<base::status> user_directory::set_password(std::string login, std::string password) {
+    if (auto valid = validate_password(password); !valid) {
+        co_return valid;
+    }
+    auto known = entry_of(login);
+    if (!known) {
+        co_return fail(unknown_user(login));
+    }
+    auto hash = co_await hasher_.hash(std::move(password));
+    if (!hash) {
+        co_return fail(std::move(hash.error()));
+    }
+    known->user.hash = std::move(*hash);
+    co_return co_await write("$PasswordChanged", std::move(known->user),
+                             expected_revision::at(known->revision), false);
+}
+
+awaitable<base::status> user_directory::write(std::string_view type, user_record user,
+                                              expected_revision expected, bool listed) {
+    user.last_updated = clock_.now();
+    std::vector<stream_write> writes(1);
+    writes[0].stream = user_stream(user.login_name);
+    writes[0].expected = expected;
+    writes[0].events.push_back(user_event(type, user, base::uuid::make_random(random_)));
+    if (listed) {
+        stream_write& list = writes.emplace_back();
+        list.stream = user_list_stream;
+        list.events.push_back({.id = base::uuid::make_random(random_),
+                               .type = "$User",
+                               .data = user.login_name,
+                               .metadata = {},
+                               .format = eventlog::content::binary});
+    }
+    auto outcome = co_await store_.append(std::move(writes));
+    if (!outcome) {
+        co_return fail(std::move(outcome.error()));
+    }
+    const std::lock_guard lock(mutex_);
+    // The follower may have been faster, and may know a newer one.
+    const base::revision revision = outcome->last_revisions.front().value();
+    entry& known = users_[user.login_name];
+    if (known.user.login_name.empty() || known.position < outcome->position) {
+        known = {.user = std::move(user), .revision = revision, .position = outcome->position};
+    }
+    co_return base::status{};
+}
+
+awaitable<base::status> user_directory::append(std::vector<stream_write> writes) {
+    auto outcome = co_await store_.append(std::move(writes));
+    co_return outcome ? base::status{} : base::status(fail(std::move(outcome.error())));
+}
+
+} // namespace immortal::esdb

@@ -1,0 +1,87 @@
+// The users of the event store, kept in the store itself. In memory: one record a user, folded from
+// the `$user-` streams and kept fresh by a subscription, so that changes written in any way count.
+#pragma once
+
+#include "accounts/failure_guard.hpp"
+#include "accounts/password_hasher.hpp"
+#include "base/clock.hpp"
+#include "base/hash.hpp"
+#include "base/random.hpp"
+#include "esdb/credentials.hpp"
+#include "esdb/user_record.hpp"
+#include "eventstore/event_store.hpp"
+#include "runtime/task_group.hpp"
+
+#include <map>
+#include <mutex>
+
+namespace immortal::esdb {
+
+using boost::asio::awaitable;
+
+// Thread-safe. What it is given outlives it.
+class user_directory {
+public:
+    user_directory(eventstore::event_store& store, accounts::password_hasher& hasher,
+                   base::clock& clock, base::random_source& random,
+                   runtime::any_io_executor executor);
+
+    // Reads the users and begins to follow their streams. With no user at all it makes `admin` (of
+    // "$admins") with a random password and gives that password: it is kept nowhere else. Errors:
+    // those of the store.
+    [[nodiscard]] awaitable<base::result<std::optional<std::string>>> start();
+    [[nodiscard]] awaitable<void> stop();
+
+    // Errors: unauthenticated (unknown, disabled or wrong password: not said which), rate_limited
+    // (too many failures, or too many hashes at once; `retry_after_ms`).
+    [[nodiscard]] awaitable<base::result<principal>> authenticate(credentials given);
+
+    // Changes. Errors: invalid_argument, not_found, already_exists, conflict (someone else changed
+    // the user meanwhile), rate_limited, and those of the store.
+    [[nodiscard]] awaitable<base::status> create(user_record user, std::string password);
+    // An empty `password` leaves it as it is.
+    [[nodiscard]] awaitable<base::status> update(std::string login, std::string full_name,
+                                                 std::vector<std::string> groups,
+                                                 std::string password);
+    [[nodiscard]] awaitable<base::status> set_disabled(std::string login, bool disabled);
+    [[nodiscard]] awaitable<base::status> remove(std::string login);
+    // Also: unauthenticated when `current` is wrong.
+    [[nodiscard]] awaitable<base::status> change_password(std::string login, std::string current,
+                                                          std::string password);
+    [[nodiscard]] awaitable<base::status> reset_password(std::string login, std::string password);
+
+    [[nodiscard]] std::optional<user_record> find(const std::string& login) const;
+    [[nodiscard]] std::vector<user_record> all() const; // by login name
+
+private:
+    struct entry {
+        user_record user;
+        base::revision revision;
+        base::position position; // of what was read or written last
+        // The last password that matched, as a keyed hash, so that not every call costs an argon2.
+        base::digest256 known_password{};
+        base::steady_time known_until{};
+    };
+
+    awaitable<base::status> load();
+    awaitable<void> follow(std::optional<base::position> from);
+    void take(const eventlog::recorded_event& event);
+    [[nodiscard]] std::optional<entry> entry_of(const std::string& login) const;
+    awaitable<base::status> write(std::string_view type, user_record user,
+                                  eventlog::expected_revision expected, bool listed);
+    awaitable<base::status> set_password(std::string login, std::string password);
+    awaitable<base::status> append(std::vector<eventstore::stream_write> writes);
+
+    eventstore::event_store& store_;
+    accounts::password_hasher& hasher_;
+    base::clock& clock_;
+    base::random_source& random_;
+    runtime::task_group tasks_;
+    accounts::failure_guard failures_;
+    std::string cache_key_;
+    mutable std::mutex mutex_;
+    std::map<std::string, entry> users_;
+    std::shared_ptr<eventstore::subscription> following_;
+};
+
+} // namespace immortal::esdb

@@ -1,0 +1,173 @@
+#include "esdb/user_directory.hpp"
+#include "eventstore/memory_store.hpp"
+#include "runtime/engine.hpp"
+
+#include <gtest/gtest.h>
+
+namespace immortal::esdb {
+namespace {
+
+using base::errc;
+
+class user_directory_test : public testing::Test {
+protected:
+    user_directory_test() { engine_.start(); }
+    ~user_directory_test() override {
+        close();
+        engine_.stop();
+        hasher_.stop();
+    }
+
+    // The password of the first user, if one was made.
+    std::optional<std::string> open() {
+        users_ =
+            std::make_unique<user_directory>(*store_, hasher_, clock_, random_, engine_.executor());
+        auto made = engine_.run(users_->start());
+        EXPECT_TRUE(made.has_value());
+        return made.value_or(std::nullopt);
+    }
+    void close() {
+        if (users_) {
+            engine_.run(users_->stop());
+            users_.reset();
+        }
+    }
+    base::status create(std::string login, std::string password,
+                        std::vector<std::string> groups = {}) {
+        user_record user;
+        user.login_name = std::move(login);
+        user.groups = std::move(groups);
+        return engine_.run(users_->create(std::move(user), std::move(password)));
+    }
+    base::result<principal> log_in(std::string login, std::string password) {
+        return engine_.run(users_->authenticate({std::move(login), std::move(password)}));
+    }
+    template <typename T>
+    static errc code_of(const base::result<T>& outcome) {
+        return outcome ? errc::internal : outcome.error().code;
+    }
+
+    base::manual_clock clock_{base::utc_time(std::chrono::hours(500'000))};
+    base::seeded_random random_{7};
+    std::unique_ptr<eventstore::event_store> store_ = eventstore::make_memory_store(clock_);
+    accounts::password_hasher hasher_{
+        {.memory_bytes = 8192, .passes = 1, .at_once = 1, .queue_max = 64}};
+    runtime::engine engine_{{}};
+    std::unique_ptr<user_directory> users_;
+};
+
+TEST_F(user_directory_test, the_first_start_makes_an_administrator_once) {
+    const auto password = open();
+    ASSERT_TRUE(password.has_value());
+    EXPECT_GE(password->size(), 24U);
+    const auto who = log_in("admin", *password);
+    ASSERT_TRUE(who.has_value());
+    EXPECT_TRUE(who->has_role("$admins"));
+    close();
+    EXPECT_FALSE(open().has_value());
+    EXPECT_TRUE(log_in("admin", *password).has_value());
+    EXPECT_EQ(code_of(log_in("admin", "changeit")), errc::unauthenticated);
+}
+
+TEST_F(user_directory_test, users_survive_a_restart_with_their_groups) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse", {"readers"}).has_value());
+    EXPECT_EQ(code_of(create("alice", "another one")), errc::already_exists);
+    close();
+    open();
+    const auto who = log_in("alice", "correct horse");
+    ASSERT_TRUE(who.has_value());
+    EXPECT_EQ(who->groups, std::vector<std::string>{"readers"});
+}
+
+TEST_F(user_directory_test, a_changed_password_ends_the_old_one_at_once) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse").has_value());
+    ASSERT_TRUE(log_in("alice", "correct horse").has_value());
+    EXPECT_EQ(code_of(engine_.run(users_->change_password("alice", "wrong", "battery staple"))),
+              errc::unauthenticated);
+    ASSERT_TRUE(engine_.run(users_->change_password("alice", "correct horse", "battery staple"))
+                    .has_value());
+    EXPECT_EQ(code_of(log_in("alice", "correct horse")), errc::unauthenticated);
+    EXPECT_TRUE(log_in("alice", "battery staple").has_value());
+    ASSERT_TRUE(engine_.run(users_->reset_password("alice", "a third one")).has_value());
+    EXPECT_TRUE(log_in("alice", "a third one").has_value());
+}
+
+TEST_F(user_directory_test, disabled_and_removed_users_are_refused) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse").has_value());
+    ASSERT_TRUE(log_in("alice", "correct horse").has_value());
+    ASSERT_TRUE(engine_.run(users_->set_disabled("alice", true)).has_value());
+    EXPECT_EQ(code_of(log_in("alice", "correct horse")), errc::unauthenticated);
+    ASSERT_TRUE(engine_.run(users_->set_disabled("alice", false)).has_value());
+    EXPECT_TRUE(log_in("alice", "correct horse").has_value());
+    ASSERT_TRUE(engine_.run(users_->remove("alice")).has_value());
+    EXPECT_EQ(code_of(log_in("alice", "correct horse")), errc::unauthenticated);
+    EXPECT_EQ(code_of(engine_.run(users_->remove("alice"))), errc::not_found);
+    close();
+    open();
+    EXPECT_FALSE(users_->find("alice").has_value());
+    ASSERT_TRUE(create("alice", "back again").has_value()) << "the name may be used again";
+    EXPECT_TRUE(log_in("alice", "back again").has_value());
+}
+
+TEST_F(user_directory_test, guessing_is_slowed_down) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse").has_value());
+    errc last = errc::unauthenticated;
+    for (int i = 0; i < 7 && last == errc::unauthenticated; ++i) {
+        last = code_of(log_in("alice", "guess"));
+    }
+    EXPECT_EQ(last, errc::rate_limited);
+    clock_.advance(std::chrono::minutes(16));
+    EXPECT_TRUE(log_in("alice", "correct horse").has_value());
+}
+
+TEST_F(user_directory_test, changes_made_by_another_process_arrive) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse").has_value());
+    user_directory other(*store_, hasher_, clock_, random_, engine_.executor());
+    ASSERT_TRUE(engine_.run(other.start()).has_value());
+    ASSERT_TRUE(engine_.run(other.update("alice", "Alice", {"writers"}, "")).has_value());
+    for (int i = 0; i < 500 && users_->find("alice")->full_name.empty(); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    EXPECT_EQ(users_->find("alice")->full_name, "Alice");
+    // The one that was behind is told so instead of overwriting.
+    engine_.run(other.stop());
+}
+
+TEST_F(user_directory_test, what_is_wrong_is_named) {
+    open();
+    EXPECT_EQ(create("", "correct horse").error().field, "login_name");
+    EXPECT_EQ(create("a/b", "correct horse").error().field, "login_name");
+    EXPECT_EQ(create("alice", "short").error().field, "password");
+    EXPECT_EQ(create("alice", "correct horse", {""}).error().field, "groups");
+    EXPECT_EQ(code_of(engine_.run(users_->update("nobody", "", {}, ""))), errc::not_found);
+}
+
+TEST_F(user_directory_test, no_secret_is_readable_in_the_streams) {
+    const auto password = open();
+    auto page = engine_.run(store_->read_all({0}, eventstore::direction::forwards, 1000));
+    ASSERT_TRUE(page.has_value());
+    for (const auto& event : page->events) {
+        EXPECT_EQ(event.data.find(*password), std::string::npos);
+    }
+}
+
+TEST(credentials, what_is_read_and_what_is_refused) {
+    const auto good = parse_basic_credentials("Basic YWRtaW46cGE6c3M="); // admin:pa:ss
+    ASSERT_TRUE(good.has_value());
+    EXPECT_EQ(good->login, "admin");
+    EXPECT_EQ(good->password, "pa:ss");
+    EXPECT_TRUE(parse_basic_credentials("basic YWRtaW46cGE6c3M=").has_value());
+    for (const std::string& bad : {std::string(), std::string("Basic "), std::string("Bearer abc"),
+                                   std::string("Basic !!!!"), std::string("Basic YWRtaW4="),
+                                   std::string("Basic OnB3"), std::string(5000, 'B')}) {
+        EXPECT_FALSE(parse_basic_credentials(bad).has_value()) << bad.substr(0, 20);
+    }
+}
+
+} // namespace
+} // namespace immortal::esdb
