@@ -12,9 +12,14 @@
 // before the first frame it is SHA-256 over the log's id. CRC is CRC-32C over everything that
 // follows the `crc` field in its header, for a record to the record's end.
 //
-// A scavenged segment (flag; written by later versions) keeps number, first position and chain
-// values, has its own content hash, and maps positions to offsets; this version refuses to open
-// one.
+// A scavenged segment (flag) is the same bytes with holes that are not stored:
+//
+//   scavenged segment = segment_header kept_bytes extent*
+//
+// Number, positions, lengths and chain values are the old ones. A removed record keeps its header,
+// stream, type and what the index needs of its metadata; the rest of it is zero, and a hole where
+// that saves something. An extent says where a run of kept bytes stands in the whole segment and in
+// the file; scavenged_file.hpp shows the file with its holes filled.
 #pragma once
 
 #include "base/hash.hpp"
@@ -57,12 +62,29 @@ struct segment_header {
     // Of a scavenged segment; else zero.
     std::uint64_t logical_size = 0;
     base::digest256 last_chain{};
-    base::digest256 content_hash{};
-    std::array<std::uint8_t, 80> reserved{};
+    base::digest256 content_hash{};  // BLAKE2b-256 of everything after this header
+    std::uint64_t extents_at = 0;    // offset in the file
+    std::uint64_t extents_count = 0; // at least one
+    std::array<std::uint8_t, 64> reserved{};
 };
 static_assert(sizeof(segment_header) == 256 && std::is_trivially_copyable_v<segment_header>);
 static_assert(offsetof(segment_header, first_position) == 40);
 static_assert(offsetof(segment_header, previous_chain) == 72);
+static_assert(offsetof(segment_header, extents_at) == 176);
+
+namespace segment_flag {
+constexpr std::uint64_t scavenged = 1;
+} // namespace segment_flag
+
+// Of a scavenged segment: from `logical` up to the next extent's hole, bytes stand at `stored`. It
+// ends where the next one's stored bytes begin, the last one at `extents_at`; the first begins with
+// the bytes after the header.
+struct extent {
+    std::uint64_t logical = 0; // offset in the whole segment
+    std::uint64_t stored = 0;  // offset in the file
+};
+static_assert(sizeof(extent) == 16 && std::is_trivially_copyable_v<extent>);
+constexpr std::uint64_t hole_size_min = 64; // a smaller one is stored as zeros
 
 struct frame_header {
     std::uint32_t magic = frame_magic;
@@ -70,9 +92,14 @@ struct frame_header {
     std::uint32_t length = 0; // of the frame, this header included
     std::uint32_t count = 0;  // of records, at least one
     std::uint64_t position = 0;
-    std::uint64_t flags = 0; // none in version 1
+    std::uint64_t flags = 0; // frame_flag
     base::digest256 previous_chain{};
 };
+namespace frame_flag {
+// Records were removed: the chain value after the frame is that of the frame as it was, which the
+// next frame's header holds, or the segment's `last_chain`.
+constexpr std::uint64_t scavenged = 1;
+} // namespace frame_flag
 static_assert(sizeof(frame_header) == 64 && std::is_trivially_copyable_v<frame_header>);
 
 struct record_header {
@@ -96,6 +123,7 @@ constexpr std::uint16_t json = 1;
 constexpr std::uint16_t last_in_frame = 2;
 constexpr std::uint16_t last_of_stream = 4; // of its stream in this frame
 constexpr std::uint16_t tombstone = 8;      // foreseen: the stream ends here for ever
+constexpr std::uint16_t removed = 16;       // by a scavenge; only what the index needs is left
 } // namespace record_flag
 
 struct anchor_slot {

@@ -2,7 +2,9 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "eventlog/log_scavenger.hpp"
 #include "eventlog/memory_index.hpp"
+#include "eventlog/scavenge_segment.hpp"
 #include "eventlog/writer.hpp"
 
 #include <map>
@@ -18,13 +20,16 @@ class open_log final : public log {
 public:
     open_log(log_settings settings, base::file_system& files, base::clock& clock,
              base::metrics* metrics, std::unique_ptr<base::file_lock> lock,
-             std::unique_ptr<log_index> index, recent_ids ids, recovered_log recovered)
+             std::unique_ptr<log_index> index, recent_ids ids, recovered_log recovered,
+             std::uint64_t ids_seed)
         : settings_(std::move(settings)), lock_(std::move(lock)), index_(std::move(index)),
           ids_(std::move(ids)), segments_(std::move(recovered.segments)),
           reader_(*segments_, *index_, head_),
           writer_({settings_, files, clock, metrics, *segments_, *index_, head_, reader_, ids_,
                    [this] { publish(); }},
-                  recovered) {}
+                  recovered),
+          scavenger_({settings_.folder, settings_.free_space_min, files, clock, *segments_, *index_,
+                      reader_, head_, ids_seed}) {}
 
     ~open_log() override { open_log::close(); }
 
@@ -68,7 +73,10 @@ public:
     base::log_identity identity() const override { return writer_.identity(); }
     log_state state() const override { return writer_.state(); }
 
+    scavenger& scavenges() override { return scavenger_; }
+
     void close() override {
+        scavenger_.close();
         writer_.stop();
         index_->close();
         lock_.reset();
@@ -93,7 +101,8 @@ private:
     std::mutex listeners_mutex_;
     std::map<std::uint64_t, publication_callback> listeners_;
     std::uint64_t last_ticket_ = 0;
-    log_writer writer_; // last: its thread uses all the others
+    log_writer writer_; // these last: their threads use all the others
+    log_scavenger scavenger_;
 };
 
 } // namespace
@@ -118,6 +127,10 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
                         {{"cause", lock.error().text}});
         return fail(base::to_error(lock.error()));
     }
+    if (auto cleared = remove_unfinished_rewrites(files, settings.folder); !cleared) {
+        base::log_warning("eventlog", "what an interrupted scavenge left could not be removed",
+                          {{"cause", cleared.error().text}});
+    }
     auto index = make_memory_index(settings.correlations);
     recent_ids ids(settings.remembered_ids, random.next());
     auto recovered = recover(settings, files, clock, random, *index, ids);
@@ -125,7 +138,8 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
         return fail(std::move(recovered.error()));
     }
     return std::make_unique<open_log>(std::move(settings), files, clock, metrics, std::move(*lock),
-                                      std::move(index), std::move(ids), std::move(*recovered));
+                                      std::move(index), std::move(ids), std::move(*recovered),
+                                      random.next());
 }
 
 } // namespace immortal::eventlog

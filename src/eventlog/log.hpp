@@ -28,6 +28,8 @@ class metrics;
 
 namespace immortal::eventlog {
 
+class scavenger;
+
 struct log_settings {
     std::string folder;
     std::uint64_t segment_size = 256u << 20; // bytes; a new segment begins when a frame would cross
@@ -127,9 +129,11 @@ public:
     [[nodiscard]] virtual log_head head() const = 0;
     [[nodiscard]] virtual base::log_identity identity() const = 0;
     [[nodiscard]] virtual log_state state() const = 0;
+    // Lives as long as the log; see scavenger.hpp.
+    [[nodiscard]] virtual scavenger& scavenges() = 0;
 
     // Refuses new appends, finishes those in the queue, ends the writer thread, releases the
-    // folder. Reads must have ended. Idempotent.
+    // folder. Stops a scavenge. Reads must have ended. Idempotent.
     virtual void close() = 0;
 };
 

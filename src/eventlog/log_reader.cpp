@@ -45,7 +45,7 @@ public:
                 continue;
             }
             out_.last_seen = record.position;
-            if (!filter_ || filter_(record)) {
+            if (!record.removed() && (!filter_ || filter_(record))) {
                 out_.events.push_back(to_event(record));
             }
             full = out_.events.size() == count_max_;
@@ -110,7 +110,9 @@ base::result<record_view> log_reader::read_record(base::position at, base::posit
         record_view record;
         const auto outcome = parse_record(std::span(buffer).first(*got), at, record);
         if (outcome == parse_outcome::good) {
-            return record;
+            return record.removed()
+                       ? base::result<record_view>(fail(errc::not_found, "the event was scavenged"))
+                       : record;
         }
         if (outcome == parse_outcome::damaged || *got < sizeof(format::record_header)) {
             break;
@@ -160,11 +162,17 @@ base::status log_reader::collect(std::span<const base::position> positions, base
                 parse_record(std::span(buffer).first(held), at, record) != parse_outcome::good) {
                 held = 0;
                 auto single = read_record(at, end, buffer);
+                if (!single && single.error().code == errc::not_found) {
+                    continue;
+                }
                 if (!single) {
                     return fail(single.error());
                 }
                 record = *single;
             }
+        }
+        if (record.removed()) {
+            continue;
         }
         if (record.stream != stream) {
             return fail(errc::corrupt, "the index names another stream's event: delete the index "
@@ -311,7 +319,8 @@ base::result<log_slice> log_reader::backwards(base::position from, std::size_t c
             record_view record;
             record_walk walk(frame);
             while (walk.next(record)) {
-                if (record.position < out.next && (!filter || filter(record))) {
+                if (record.position < out.next && !record.removed() &&
+                    (!filter || filter(record))) {
                     found.push_back(to_event(record));
                 }
             }

@@ -48,7 +48,7 @@ public:
                                                     std::uint64_t scan_bytes_max) const;
 
     // The record at a position the index named, before `end`. Copies its bytes into `buffer`, which
-    // `out` refers to.
+    // `out` refers to. Errors: also not_found (a scavenge removed it).
     [[nodiscard]] base::result<record_view> read_record(base::position at, base::position end,
                                                         std::vector<std::byte>& buffer) const;
 

@@ -19,6 +19,10 @@ bool record_view::last_in_batch() const {
     return (flags & format::record_flag::last_in_frame) != 0;
 }
 
+bool record_view::removed() const {
+    return (flags & format::record_flag::removed) != 0;
+}
+
 recorded_event to_event(const record_view& record) {
     return {record.position,
             std::string(record.stream),

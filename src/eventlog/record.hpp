@@ -25,6 +25,9 @@ struct record_view {
 
     [[nodiscard]] base::position end() const { return {position.value + length}; }
     [[nodiscard]] bool last_in_batch() const;
+    // By a scavenge: the data is gone, of the metadata only `$correlationId` is left. To be counted
+    // and never shown.
+    [[nodiscard]] bool removed() const;
 };
 
 [[nodiscard]] recorded_event to_event(const record_view& record);

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "eventlog/correlation.hpp"
+#include "eventlog/scavenged_file.hpp"
 #include "eventlog/segment_files.hpp"
 
 #include <fmt/format.h>
@@ -304,7 +305,8 @@ base::result<std::optional<std::string>> recovery::scan(const anchor_state& anch
 
 base::result<std::optional<scan_fault>> recovery::scan_one(std::uint32_t number,
                                                            const anchor_state& anchor) {
-    auto file = files_.open(path(format::segment_name(number)), base::open_mode::read_write);
+    auto file =
+        open_segment_file(files_, path(format::segment_name(number)), base::open_mode::read_write);
     const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
     if (!file || !size) {
         return environment(file ? size.error() : file.error());

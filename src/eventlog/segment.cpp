@@ -12,6 +12,19 @@ void segment_list::add(std::shared_ptr<segment> next) {
     segments_.push_back(std::move(next));
 }
 
+void segment_list::replace(std::shared_ptr<segment> same) {
+    const std::lock_guard lock(mutex_);
+    IMMORTAL_ASSERT(!segments_.empty());
+    const std::size_t index = same->number() - segments_.front()->number();
+    IMMORTAL_ASSERT(index < segments_.size() && segments_[index]->first() == same->first());
+    segments_[index] = std::move(same);
+}
+
+std::vector<std::shared_ptr<segment>> segment_list::all() const {
+    const std::lock_guard lock(mutex_);
+    return segments_;
+}
+
 std::shared_ptr<segment> segment_list::find(base::position at) const {
     const std::lock_guard lock(mutex_);
     IMMORTAL_ASSERT(!segments_.empty());

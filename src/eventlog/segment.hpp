@@ -26,7 +26,12 @@ public:
     [[nodiscard]] base::position first_frame() const {
         return {header_.first_position + header_.header_size};
     }
+    // Of a scavenged segment: with its holes filled.
     [[nodiscard]] base::file& contents() const { return *file_; }
+    [[nodiscard]] const format::segment_header& header() const { return header_; }
+    [[nodiscard]] bool scavenged() const {
+        return (header_.flags & format::segment_flag::scavenged) != 0;
+    }
     [[nodiscard]] std::uint64_t offset_of(base::position at) const {
         return at.value - header_.first_position;
     }
@@ -41,10 +46,14 @@ private:
 class segment_list {
 public:
     void add(std::shared_ptr<segment> next);
+    // Puts `same` in the place of the segment with its number and positions. Readers that hold the
+    // old one go on with it.
+    void replace(std::shared_ptr<segment> same);
     // The segment whose bytes include `at`, or the last one.
     [[nodiscard]] std::shared_ptr<segment> find(base::position at) const;
     [[nodiscard]] std::shared_ptr<segment> before(const segment& one) const;
     [[nodiscard]] std::shared_ptr<segment> last() const;
+    [[nodiscard]] std::vector<std::shared_ptr<segment>> all() const;
     // One past the last byte of `one` if a later segment exists; else empty.
     [[nodiscard]] std::optional<base::position> end_of(const segment& one) const;
 

@@ -14,7 +14,8 @@ std::string header_problem(const format::segment_header& header, const scan_stat
     if (header.magic != format::segment_magic || header.crc != format::checksum(header)) {
         return "the segment's header is damaged";
     }
-    if (header.version != format::version || header.flags != 0 ||
+    if (header.version != format::version ||
+        (header.flags & ~format::segment_flag::scavenged) != 0 ||
         header.chain_algorithm != format::chain_sha256 || header.header_size != sizeof(header)) {
         return "the segment was written by a newer version of this program";
     }
@@ -28,6 +29,10 @@ std::string header_problem(const format::segment_header& header, const scan_stat
         return "the segment does not continue the one before it";
     }
     return {};
+}
+
+bool scavenged(const frame_view& frame) {
+    return (frame.header.flags & format::frame_flag::scavenged) != 0;
 }
 
 // Checks the frame and its records, then shows them to the visitor. Empty: all is well.
@@ -58,10 +63,32 @@ std::string take_frame(const frame_view& frame, scan_state& state, chain_hasher&
     state.events += records.size();
     state.last_event = records.back().position;
     state.last_created = created;
-    state.chain = hasher.after(frame.bytes);
+    // Of a frame that lost records the value is not computed: see chain_after.
+    state.chain = scavenged(frame) ? state.chain : hasher.after(frame.bytes);
     state.end = frame.end();
     ++state.frames;
     return {};
+}
+
+// The chain value that the segment names for the place `at`, behind a frame that lost records:
+// empty if no frame follows where one should.
+base::file_result<std::optional<base::digest256>> chain_after(const segment& in, std::uint64_t size,
+                                                              base::position at) {
+    const std::uint64_t offset = in.offset_of(at);
+    if (offset == size) {
+        return in.header().last_chain;
+    }
+    std::array<std::byte, sizeof(format::frame_header)> bytes{};
+    const auto got = in.contents().read_at(offset, bytes);
+    if (!got) {
+        return std::unexpected(got.error());
+    }
+    const auto next = format::load<format::frame_header>(bytes);
+    if (*got != bytes.size() || next.magic != format::frame_magic ||
+        next.crc != format::checksum(next)) {
+        return std::nullopt;
+    }
+    return next.previous_chain;
 }
 
 } // namespace
@@ -121,6 +148,14 @@ base::file_result<std::optional<scan_fault>> resume_scan(segment& from, std::uin
         case frame_reader::outcome::frame:
             problem = take_frame(frame, state, hasher, visit, records);
             break;
+        }
+        if (*outcome == frame_reader::outcome::frame && problem.empty() && scavenged(frame)) {
+            const auto chain = chain_after(from, size, state.end);
+            if (!chain) {
+                return std::unexpected(chain.error());
+            }
+            problem = from.scavenged() && *chain ? "" : "a frame's header is damaged";
+            state.chain = chain->value_or(state.chain);
         }
         if (!problem.empty()) {
             return scan_fault{state.end, from.offset_of(state.end), std::move(problem)};

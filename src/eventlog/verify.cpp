@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "eventlog/anchor.hpp"
+#include "eventlog/scavenged_file.hpp"
 #include "eventlog/segment_scan.hpp"
 
 #include <algorithm>
@@ -28,6 +29,7 @@ public:
 private:
     base::status read_anchor();
     base::status check_segment(std::uint32_t number);
+    base::status check_content(const segment& one);
     base::status check_frames(segment& one, std::uint64_t size);
     void check_record(const segment& one, const record_view& record);
     void find(std::string file, std::uint64_t offset, base::position at, std::string what) {
@@ -109,7 +111,7 @@ base::result<verify_report> verification::run() {
 
 base::status verification::check_segment(std::uint32_t number) {
     const std::string name = format::segment_name(number);
-    auto file = files_.open(folder_ + "/" + name, base::open_mode::read);
+    auto file = open_segment_file(files_, folder_ + "/" + name, base::open_mode::read);
     const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
     if (!file || !size) {
         return environment(file ? size.error() : file.error());
@@ -140,7 +142,26 @@ base::status verification::check_segment(std::uint32_t number) {
         whole_ = false;
         return {};
     }
+    if ((*opened)->scavenged()) {
+        if (auto checked = check_content(**opened); !checked) {
+            return checked;
+        }
+    }
     return check_frames(**opened, *size);
+}
+
+// What a scavenge left is under a hash of its own: the chain cannot be computed over it.
+base::status verification::check_content(const segment& one) {
+    const auto stored = files_.open(folder_ + "/" + one.name(), base::open_mode::read);
+    const auto holds = stored ? content_hash_holds(**stored, one.header())
+                              : base::file_result<bool>(std::unexpected(stored.error()));
+    if (!holds) {
+        return environment(holds.error());
+    }
+    if (!*holds) {
+        find(one.name(), 0, one.first(), "the scavenged segment fails its content hash");
+    }
+    return {};
 }
 
 base::status verification::check_frames(segment& one, std::uint64_t size) {

@@ -1,0 +1,293 @@
+#include "eventlog/scavenge_segment.hpp"
+
+#include "base/assert.hpp"
+#include "base/json.hpp"
+#include "base/log.hpp"
+#include "eventlog/correlation.hpp"
+#include "eventlog/frame_reader.hpp"
+#include "eventlog/scavenged_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace immortal::eventlog {
+namespace {
+
+using base::errc;
+using base::fail;
+
+constexpr std::size_t piece_size = 1u << 20u;
+constexpr std::string_view unfinished_suffix = ".rewriting";
+
+std::unexpected<base::error> environment(const base::file_error& problem) {
+    base::log_error("eventlog", "a segment could not be rewritten", {{"cause", problem.text}});
+    return fail(base::to_error(problem));
+}
+
+std::unexpected<base::error> damaged(const segment& in, base::position at) {
+    return fail(errc::corrupt, fmt::format("{} is damaged at offset {}: run `immortal log verify`",
+                                           in.name(), in.offset_of(at)));
+}
+
+// What is left of the metadata of a removed event: what the index takes from it.
+std::string kept_metadata(const record_view& record) {
+    std::string buffer;
+    const std::string_view correlation = correlation_of(record.metadata, buffer);
+    if (correlation.empty()) {
+        return {};
+    }
+    std::string kept = base::json::serialize(base::json::object{{"$correlationId", correlation}});
+    return kept.size() <= record.metadata.size() ? kept : std::string(record.metadata);
+}
+
+// The bytes of a removed record: as long as it was, zeros behind what is kept.
+std::uint64_t make_stub(const record_view& record, std::span<std::byte> bytes) {
+    using format::record_header;
+    auto header = format::load<record_header>(bytes);
+    const std::string metadata = kept_metadata(record);
+    const std::uint64_t kept =
+        sizeof(record_header) + record.stream.size() + record.type.size() + metadata.size();
+    IMMORTAL_ASSERT(kept <= bytes.size() && header.length == bytes.size());
+    header.flags |= format::record_flag::removed;
+    header.metadata_size = static_cast<std::uint32_t>(metadata.size());
+    header.data_size = static_cast<std::uint32_t>(bytes.size() - kept);
+    const auto put = [&](std::uint64_t at, const void* from, std::size_t size) {
+        std::memcpy(bytes.data() + at, from, size);
+    };
+    put(kept - metadata.size(), metadata.data(), metadata.size());
+    std::ranges::fill(bytes.subspan(kept), std::byte{0});
+    put(0, &header, sizeof(header));
+    header.crc = base::crc32c(bytes.subspan(sizeof(header.crc)));
+    put(0, &header.crc, sizeof(header.crc));
+    return kept;
+}
+
+// Reads the frames of the old file and gives their new form to the writer, if there is one.
+class rewriting {
+public:
+    rewriting(const segment_rewrite& what, scavenged_file_writer* to)
+        : what_(what), to_(to), old_(*what.from) {}
+
+    // Without a writer: stops at the first record that is to be removed.
+    base::status run();
+
+    [[nodiscard]] std::uint64_t events_removed() const { return removed_; }
+
+private:
+    base::status take(const frame_view& frame);
+    base::status put(const frame_view& frame, std::span<const std::byte> bytes);
+
+    const segment_rewrite& what_;
+    scavenged_file_writer* to_;
+    segment& old_;
+    std::uint64_t removed_ = 0;
+    struct hole {
+        std::uint64_t begin;
+        std::uint64_t end;
+    };
+    std::vector<hole> holes_; // of one frame
+};
+
+base::status rewriting::run() {
+    frame_reader reader(old_.contents(), old_.first(), old_.first_frame(), what_.end, piece_size);
+    frame_view frame;
+    for (;;) {
+        const auto outcome = reader.next(frame);
+        if (!outcome) {
+            return environment(outcome.error());
+        }
+        if (*outcome == frame_reader::outcome::end) {
+            return {};
+        }
+        if (*outcome != frame_reader::outcome::frame) {
+            return damaged(old_, reader.at());
+        }
+        if (!what_.go_on(frame.bytes.size())) {
+            return fail(errc::cancelled, "the rewriting was stopped");
+        }
+        if (auto taken = take(frame); !taken) {
+            return taken;
+        }
+        if (to_ == nullptr && removed_ > 0) {
+            return {};
+        }
+    }
+}
+
+base::status rewriting::take(const frame_view& frame) {
+    std::vector<std::byte> bytes;
+    record_view record;
+    record_walk walk(frame);
+    holes_.clear();
+    while (walk.next(record)) {
+        const std::uint64_t begin = record.position.value - frame.begin().value;
+        if (record.removed()) {
+            holes_.push_back({begin + record.length - record.data.size(), begin + record.length});
+            continue;
+        }
+        const auto remove = what_.removes(record);
+        if (!remove) {
+            return fail(remove.error());
+        }
+        if (!*remove) {
+            continue;
+        }
+        ++removed_;
+        if (to_ == nullptr) {
+            return {};
+        }
+        if (bytes.empty()) {
+            bytes.assign(frame.bytes.begin(), frame.bytes.end());
+        }
+        const std::uint64_t kept =
+            make_stub(record, std::span(bytes).subspan(begin, record.length));
+        holes_.push_back({begin + kept, begin + record.length});
+    }
+    if (walk.damaged()) {
+        return damaged(old_, walk.at());
+    }
+    if (to_ == nullptr) {
+        return {};
+    }
+    if (bytes.empty()) {
+        return put(frame, frame.bytes);
+    }
+    auto header = frame.header;
+    header.flags |= format::frame_flag::scavenged;
+    header.crc = format::checksum(header);
+    std::memcpy(bytes.data(), &header, sizeof(header));
+    return put(frame, bytes);
+}
+
+base::status rewriting::put(const frame_view& frame, std::span<const std::byte> bytes) {
+    std::uint64_t at = 0;
+    base::file_status done;
+    for (const hole& one : holes_) {
+        done = done ? to_->keep(bytes.subspan(at, one.begin - at)) : done;
+        done = done ? to_->skip(one.end - one.begin) : done;
+        at = one.end;
+    }
+    done = done ? to_->keep(bytes.subspan(at, frame.bytes.size() - at)) : done;
+    return done ? base::status{} : environment(done.error());
+}
+
+// The new file is believed after it was read back.
+base::result<std::shared_ptr<segment>> read_back(const segment_rewrite& what,
+                                                 const std::string& path,
+                                                 const format::segment_header& header) {
+    const auto stored = what.files.open(path, base::open_mode::read);
+    const auto holds = stored ? content_hash_holds(**stored, header)
+                              : base::file_result<bool>(std::unexpected(stored.error()));
+    if (!holds) {
+        return environment(holds.error());
+    }
+    auto whole = open_segment_file(what.files, path, base::open_mode::read);
+    const auto size = whole ? (*whole)->size() : base::file_result<std::uint64_t>(0);
+    if (!whole || !size) {
+        return environment(whole ? size.error() : whole.error());
+    }
+    if (!*holds || *size != header.logical_size) {
+        return fail(errc::corrupt, "a rewritten segment was read back with other bytes: the disk "
+                                   "is not to be trusted");
+    }
+    return std::make_shared<segment>(header, std::move(*whole));
+}
+
+base::status check_space(const segment_rewrite& what, std::uint64_t needed) {
+    const auto free = what.files.free_space(what.folder);
+    if (!free) {
+        return environment(free.error());
+    }
+    if (*free < what.free_space_min + needed) {
+        return fail(errc::exhausted,
+                    fmt::format("there is too little space to rewrite a segment: {} bytes are "
+                                "needed beside the {} that are kept free",
+                                needed, what.free_space_min));
+    }
+    return {};
+}
+
+base::file_result<std::uint64_t> stored_size(base::file_system& files, const std::string& path) {
+    const auto opened = files.open(path, base::open_mode::read);
+    return opened ? (*opened)->size()
+                  : base::file_result<std::uint64_t>(std::unexpected(opened.error()));
+}
+
+} // namespace
+
+base::result<format::segment_header> write_scavenged(const segment_rewrite& what,
+                                                     const std::string& path,
+                                                     std::uint64_t& events_removed) {
+    auto file = what.files.open(path, base::open_mode::create_new);
+    if (!file) {
+        return environment(file.error());
+    }
+    scavenged_file_writer to(**file, what.from->header());
+    rewriting work(what, &to);
+    if (auto done = work.run(); !done) {
+        return fail(std::move(done.error()));
+    }
+    const auto header = to.finish(what.last_chain);
+    if (!header) {
+        return environment(header.error());
+    }
+    events_removed = work.events_removed();
+    return *header;
+}
+
+base::result<std::optional<rewritten_segment>> rewrite(const segment_rewrite& what) {
+    const std::string path = what.folder + "/" + what.from->name();
+    const std::string unfinished = path + std::string(unfinished_suffix);
+    rewriting look(what, nullptr);
+    if (auto looked = look.run(); !looked) {
+        return fail(std::move(looked.error()));
+    }
+    if (look.events_removed() == 0) {
+        return std::nullopt;
+    }
+    const auto before = stored_size(what.files, path);
+    if (!before) {
+        return environment(before.error());
+    }
+    if (auto space = check_space(what, *before); !space) {
+        return fail(std::move(space.error()));
+    }
+    rewritten_segment out;
+    const auto header = write_scavenged(what, unfinished, out.events_removed);
+    auto now = header ? read_back(what, unfinished, *header)
+                      : base::result<std::shared_ptr<segment>>(fail(header.error()));
+    const auto after = now ? stored_size(what.files, unfinished) : 0;
+    if (!now || !after) {
+        (void)what.files.remove(unfinished); // else the next scavenge or start removes it
+        return now ? environment(after.error()) : fail(std::move(now.error()));
+    }
+    auto placed = what.files.rename(unfinished, path);
+    placed = placed ? what.files.sync_directory(what.folder) : placed;
+    if (!placed) {
+        return environment(placed.error());
+    }
+    out.now = std::move(*now);
+    out.bytes_saved = *before - std::min(*before, *after);
+    return out;
+}
+
+base::file_status remove_unfinished_rewrites(base::file_system& files, const std::string& folder) {
+    const auto names = files.list(folder);
+    if (!names) {
+        return std::unexpected(names.error());
+    }
+    for (const std::string& name : *names) {
+        if (!name.starts_with("segment-") || !name.ends_with(unfinished_suffix)) {
+            continue;
+        }
+        if (auto removed = files.remove(folder + "/" + name); !removed) {
+            return removed;
+        }
+    }
+    return {};
+}
+
+} // namespace immortal::eventlog
