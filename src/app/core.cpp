@@ -15,6 +15,9 @@ open_event_log(const data_folder& folder, const settings& options, base::file_sy
     s.segment_size = options.event_log.segment_bytes;
     s.free_space_min = options.event_log.free_bytes_min;
     s.queue_appends_max = options.event_log.queue_max;
+    s.index.folder = s.folder + "/index";
+    s.index.correlations = options.event_log.index_correlations;
+    s.index.cache_bytes = options.event_log.index_cache_bytes;
     return eventlog::log::open(s, files, clock, random, metrics);
 }
 

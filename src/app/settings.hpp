@@ -40,6 +40,8 @@ struct event_log_settings {
     std::uint64_t segment_bytes = 0;
     std::uint64_t free_bytes_min = 0;
     std::size_t queue_max = 0;
+    bool index_correlations = true;
+    std::size_t index_cache_bytes = 0;
 };
 
 struct postgres_settings {

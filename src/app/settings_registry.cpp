@@ -97,13 +97,7 @@ void add_http_keys(config_registry& registry) {
              .maximum = 60'000});
 }
 
-void add_store_keys(config_registry& registry) {
-    registry.describe_section("event_store", "Where the events are kept.")
-        .add({.name = "event_store.uri",
-              .fallback = std::string(),
-              .doc = "Empty: the embedded event store in the data folder. Remote stores are not "
-                     "supported by this version, and any other value stops the start.",
-              .secret = true});
+void add_event_log_keys(config_registry& registry) {
     registry.describe_section("event_log", "The embedded event store.")
         .add({.name = "event_log.segment_bytes",
               .fallback = whole(256 * mebibyte),
@@ -120,7 +114,25 @@ void add_store_keys(config_registry& registry) {
               .fallback = whole(4096),
               .doc = "Appends that may wait for the writer; more are refused with 503.",
               .minimum = 1,
-              .maximum = 1'000'000});
+              .maximum = 1'000'000})
+        .add({.name = "event_log.index_correlations",
+              .fallback = true,
+              .doc = "Find events by the $correlationId in their metadata. A change makes the "
+                     "index anew at the next start."})
+        .add({.name = "event_log.index_cache_bytes",
+              .fallback = whole(64 * mebibyte),
+              .doc = "Memory for blocks of the event log's index.",
+              .minimum = mebibyte});
+}
+
+void add_store_keys(config_registry& registry) {
+    registry.describe_section("event_store", "Where the events are kept.")
+        .add({.name = "event_store.uri",
+              .fallback = std::string(),
+              .doc = "Empty: the embedded event store in the data folder. Remote stores are not "
+                     "supported by this version, and any other value stops the start.",
+              .secret = true});
+    add_event_log_keys(registry);
     registry.describe_section("postgres", "The read model's database and the accounts.")
         .add({.name = "postgres.uri",
               .fallback = std::string(),

@@ -89,7 +89,7 @@ public:
     last_revision(std::string_view stream, base::position end) = 0;
     // Positions of up to `count_max` events from revision `from` on, in reading order. A backwards
     // read begins at the last event if `from` is beyond it. A tombstone is seen only by a read from
-    // tombstone_revision or above.
+    // tombstone_revision, or backwards from above it.
     [[nodiscard]] virtual base::result<std::vector<base::position>>
     stream_positions(std::string_view stream, base::revision from, direction way,
                      std::size_t count_max, base::position end) = 0;

@@ -102,7 +102,7 @@ base::result<positions> index_instant::stream_positions(std::string_view stream,
     for (const auto& part : parts) {
         part->with(name, [&](const indexed_list& list) {
             const std::uint64_t plain = plain_count(list, end);
-            if (plain < list.positions.count_before(end) && from >= tombstone_revision) {
+            if (plain < list.positions.count_before(end) && from == tombstone_revision) {
                 out.push_back(list.positions.back());
             }
             if (plain > 0) {

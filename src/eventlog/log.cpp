@@ -2,11 +2,13 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "eventlog/index.hpp"
 #include "eventlog/log_scavenger.hpp"
 #include "eventlog/memory_index.hpp"
 #include "eventlog/scavenge_segment.hpp"
 #include "eventlog/writer.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -131,7 +133,9 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
         base::log_warning("eventlog", "what an interrupted scavenge left could not be removed",
                           {{"cause", cleared.error().text}});
     }
-    auto index = make_memory_index(settings.correlations);
+    settings.index.place_spacing = std::max<std::uint64_t>(settings.remembered_ids / 4, 1);
+    auto index = settings.index.folder.empty() ? make_memory_index(settings.index.correlations)
+                                               : make_disk_index(settings.index, files, metrics);
     recent_ids ids(settings.remembered_ids, random.next());
     auto recovered = recover(settings, files, clock, random, *index, ids);
     if (!recovered) {

@@ -11,6 +11,7 @@
 #include "base/ids.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
+#include "eventlog/disk_index.hpp"
 #include "eventlog/event.hpp"
 #include "eventlog/record.hpp"
 
@@ -40,7 +41,9 @@ struct log_settings {
     std::size_t group_bytes_max = 8u << 20;
     std::chrono::microseconds group_wait_max{150}; // how long to wait for as many as came last time
     std::size_t remembered_ids = 1u << 17;         // newest event ids kept for `any` appends
-    bool correlations = true; // index events by the $correlationId of their metadata
+    // An empty folder: the index stands in memory only, and every start reads the whole log (tests,
+    // small tools).
+    disk_index_settings index{};
 };
 
 enum class log_state : std::uint8_t {

@@ -96,7 +96,7 @@ void log_scavenger::tell() {
 void log_scavenger::run() {
     work shared;
     shared.segments = parts_.segments.all();
-    shared.segments.pop_back();      // it is still written
+    shared.segments.pop_back();     // it is still written
     shared.end = parts_.head.end(); // after that: all of them end before
     shared.now = parts_.clock.now();
     std::size_t threads = 0;

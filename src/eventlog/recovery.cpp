@@ -31,6 +31,10 @@ std::unexpected<base::error> damaged(std::string message) {
     return fail(errc::corrupt, std::move(message));
 }
 
+// So many of the newest closed segments are read at their end when the log is opened; of the others
+// place and length are checked, and what stands in them when it is read.
+constexpr std::uint32_t sealed_checks_max = 64;
+
 // How a look at the folder treats the index.
 enum class index_use : std::uint8_t {
     go_on,     // begins at a place the index keeps, and adds what follows
@@ -61,6 +65,9 @@ private:
                                                      const anchor_state& anchor);
     base::result<std::optional<scan_fault>> read_frames(segment& now, std::uint64_t size,
                                                         const anchor_state& anchor);
+    // Whether the last frame of a segment that was not read is the one the next segment continues.
+    [[nodiscard]] base::result<bool> ends_as_sealed(const segment& one, base::position end,
+                                                    const base::digest256& sealed);
     void take_frame(const frame_view& frame, const anchor_state& anchor);
     void take_record(const record_view& record);
     [[nodiscard]] std::optional<std::string> check_reached(const anchor_state& anchor) const;
@@ -91,6 +98,7 @@ private:
     std::optional<log_place> start_;       // the frames before it are not read
     std::optional<log_place> index_place_; // entries before it stand in the index
     bool index_met_ = false;               // the chain went through that place
+    std::shared_ptr<segment> unread_;      // the segment before, if its frames were not read
     bool met_ = false; // the chain reached the anchor's place with the anchor's value
     std::optional<scan_fault> tail_fault_; // after the anchor, in segment state_.next_segment - 1
     std::uint32_t tail_fault_segment_ = 0;
@@ -243,6 +251,7 @@ void recovery::begin(const anchor_state& anchor, index_use use) {
     index_met_ = false;
     met_ = false;
     tail_fault_.reset();
+    unread_.reset();
     if (use == index_use::go_on) {
         choose_start(anchor);
     }
@@ -328,11 +337,24 @@ base::result<std::optional<scan_fault>> recovery::scan_one(std::uint32_t number,
         return fault;
     }
     const std::shared_ptr<segment> now = *opened;
+    if (unread_ && number + sealed_checks_max > anchor.segment) {
+        const auto sealed = ends_as_sealed(*unread_, now->first(), now->header().previous_chain);
+        if (!sealed) {
+            return fail(sealed.error());
+        }
+        if (!*sealed) {
+            return std::optional(
+                scan_fault{unread_->first(), 0,
+                           unread_->name() + " does not end as this segment says it does"});
+        }
+    }
+    unread_.reset();
     segments_->add(now);
     const base::position end{now->first().value + *size};
     if (start_ && start_->end >= end && end < anchor.end) {
         state_.end = end;
         state_.next_segment = number + 1;
+        unread_ = now;
         return std::optional<scan_fault>();
     }
     return read_frames(*now, *size, anchor);
@@ -361,6 +383,35 @@ base::result<std::optional<scan_fault>> recovery::read_frames(segment& now, std:
     }
     meet(anchor, state_.end, state_.chain, state_.events);
     return std::move(*scanned);
+}
+
+base::result<bool> recovery::ends_as_sealed(const segment& one, base::position end,
+                                            const base::digest256& sealed) {
+    if (one.scavenged()) {
+        return one.header().last_chain == sealed;
+    }
+    const auto known = index_.frame_before({end.value - 1}, end);
+    if (!known) { // the index is damaged, so that it does not count
+        return false;
+    }
+    const base::position begin = std::max(*known, one.first_frame());
+    frame_reader reader(one.contents(), one.first(), begin, end, 1u << 20u);
+    base::digest256 chain = one.header().previous_chain;
+    bool follows = begin == one.first_frame();
+    for (frame_view frame;;) {
+        const auto outcome = reader.next(frame);
+        if (!outcome) {
+            return environment(outcome.error());
+        }
+        if (*outcome != frame_reader::outcome::frame) {
+            return *outcome == frame_reader::outcome::end && chain == sealed;
+        }
+        if (follows && frame.header.previous_chain != chain) {
+            return false;
+        }
+        chain = hasher_.after(frame.bytes);
+        follows = true;
+    }
 }
 
 void recovery::take_frame(const frame_view& frame, const anchor_state& anchor) {

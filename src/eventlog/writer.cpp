@@ -160,7 +160,9 @@ void log_writer::run() {
         auto group = queue_.take(patience);
         if (group.empty()) {
             if (closed) {
-                static_cast<void>(parts_.index.rest_at(tail_.durable_place()));
+                if (state() != log_state::failed) { // else the index holds what may not be there
+                    static_cast<void>(parts_.index.rest_at(tail_.durable_place()));
+                }
                 return;
             }
             if (state() == log_state::disk_full) {
@@ -180,7 +182,8 @@ void log_writer::process(std::vector<pending_append>& group) {
     if (state() != log_state::failed) {
         space_left(bytes);
     }
-    auto room = parts_.index.rest_at(tail_.durable_place());
+    auto room =
+        state() == log_state::failed ? base::status{} : parts_.index.rest_at(tail_.durable_place());
     index_full_ = room ? std::nullopt : std::optional(std::move(room.error()));
     std::vector<answer> answers;
     answers.reserve(group.size());

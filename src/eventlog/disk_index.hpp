@@ -1,0 +1,44 @@
+// The index of everyday use: the newest part in memory, the older one in RocksDB.
+//
+// Entries are added to a part in memory. When it is large enough it is closed; a thread of the
+// index sorts it and puts it on disk (index_store.hpp) as soon as the log before its end is
+// durable, while the next part is filled. What is on disk is never trusted blindly: it belongs to
+// one log and epoch, every block has a checksum, numbers have no gaps; what fails is made anew from
+// the log.
+#pragma once
+
+#include "base/file.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace immortal::base {
+class metrics;
+}
+
+namespace immortal::eventlog {
+
+// The index's memory is bounded by tail_bytes_max + part_bytes_max + cache_bytes and 2 MiB or so
+// for what RocksDB needs beside them, whatever the number of streams and events.
+struct disk_index_settings {
+    std::string folder;
+    bool correlations = true;                 // index events by correlation id
+    std::uint64_t part_events_max = 1u << 19; // a part in memory is closed then,
+    std::size_t part_bytes_max = 64u << 20;   // or then
+    std::size_t tail_bytes_max = 192u << 20;  // of the newest part when the one before it is not on
+                                              // disk yet: the writer waits
+    std::chrono::milliseconds patience{5000}; // how long, before appends are refused
+    std::size_t cache_bytes = 64u << 20;      // of blocks on disk, with their filters
+    std::size_t open_files_max = 256;
+    std::uint64_t place_spacing = 1u << 16; // events between the known places of the log
+};
+
+class log_index;
+
+// `files` and `metrics` (may be null) outlive the index.
+[[nodiscard]] std::unique_ptr<log_index>
+make_disk_index(disk_index_settings settings, base::file_system& files, base::metrics* metrics);
+
+} // namespace immortal::eventlog
