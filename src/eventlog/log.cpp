@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "eventlog/backup.hpp"
 #include "eventlog/index.hpp"
 #include "eventlog/log_scavenger.hpp"
 #include "eventlog/memory_index.hpp"
@@ -128,6 +129,12 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
         base::log_error("eventlog", "the folder could not be locked",
                         {{"cause", lock.error().text}});
         return fail(base::to_error(lock.error()));
+    }
+    if (const auto marker =
+            files.open(settings.folder + "/" + restore_marker, base::open_mode::read);
+        marker) {
+        return fail(errc::corrupt, "a restore into this folder was not finished: run `immortal "
+                                   "restore` again");
     }
     if (auto cleared = remove_unfinished_rewrites(files, settings.folder); !cleared) {
         base::log_warning("eventlog", "what an interrupted scavenge left could not be removed",

@@ -176,12 +176,13 @@ file_result<std::size_t> scavenged_file::read_at(std::uint64_t offset, std::span
 file_result<std::unique_ptr<base::file>>
 open_segment_file(base::file_system& files, const std::string& path, base::open_mode mode) {
     auto opened = files.open(path, mode);
-    if (!opened) {
-        return opened;
-    }
+    return opened ? show_whole_segment(std::move(*opened)) : std::move(opened);
+}
+
+file_result<std::unique_ptr<base::file>> show_whole_segment(std::unique_ptr<base::file> stored) {
     std::array<std::byte, sizeof(format::segment_header)> bytes{};
-    const auto got = (*opened)->read_at(0, bytes);
-    const auto size = got ? (*opened)->size() : file_result<std::uint64_t>(0);
+    const auto got = stored->read_at(0, bytes);
+    const auto size = got ? stored->size() : file_result<std::uint64_t>(0);
     if (!got || !size) {
         return std::unexpected(got ? size.error() : got.error());
     }
@@ -192,9 +193,9 @@ open_segment_file(base::file_system& files, const std::string& path, base::open_
                            header.extents_count > 0 && header.extents_at <= *size &&
                            (*size - header.extents_at) / sizeof(extent) == header.extents_count;
     if (!scavenged) {
-        return opened;
+        return stored;
     }
-    return std::make_unique<scavenged_file>(std::move(*opened), header);
+    return std::make_unique<scavenged_file>(std::move(stored), header);
 }
 
 file_result<bool> content_hash_holds(base::file& stored, const format::segment_header& header) {

@@ -19,6 +19,10 @@ namespace immortal::eventlog {
 [[nodiscard]] base::file_result<std::unique_ptr<base::file>>
 open_segment_file(base::file_system& files, const std::string& path, base::open_mode mode);
 
+// The same for a file that is open.
+[[nodiscard]] base::file_result<std::unique_ptr<base::file>>
+show_whole_segment(std::unique_ptr<base::file> stored);
+
 // Whether everything after the header of a scavenged segment's file, as it is stored, has the hash
 // that the header names.
 [[nodiscard]] base::file_result<bool> content_hash_holds(base::file& stored,

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "eventlog/anchor.hpp"
+#include "eventlog/backup.hpp"
 #include "eventlog/scavenged_file.hpp"
 #include "eventlog/segment_scan.hpp"
 
@@ -86,6 +87,10 @@ base::result<verify_report> verification::run() {
     }
     if (auto read = read_anchor(); !read) {
         return fail(std::move(read.error()));
+    }
+    if (std::ranges::find(*names, restore_marker) != names->end()) {
+        report_.findings.push_back({verify_finding::severity::damage, restore_marker, 0,
+                                    "a restore into this folder was not finished"});
     }
     state_.chain = hasher_.genesis(state_.log_id);
     const std::uint32_t last =

@@ -1,0 +1,111 @@
+#include "eventlog/backup_target.hpp"
+
+#include "base/assert.hpp"
+#include "base/log.hpp"
+
+#include <algorithm>
+
+namespace immortal::eventlog {
+namespace {
+
+using base::fail;
+using base::file_error;
+
+constexpr std::string_view part_suffix = ".part"; // not whole yet
+
+std::unexpected<base::error> environment(const file_error& problem) {
+    base::log_error("eventlog", "the backup folder", {{"cause", problem.text}});
+    return fail(base::to_error(problem));
+}
+
+class folder_target final : public backup_target {
+public:
+    folder_target(base::file_system& files, std::string folder)
+        : files_(files), folder_(std::move(folder)) {}
+
+    base::status put(const std::string& name, std::span<const std::byte> bytes) override {
+        const std::string path = folder_ + "/" + name;
+        const std::string parent = folder_ + "/" + name.substr(0, name.find('/'));
+        IMMORTAL_ASSERT(std::ranges::count(name, '/') == 1);
+        const std::string part = path + std::string(part_suffix);
+        auto done = files_.make_directory(parent);
+        if (done) {
+            done = remove_file(part);
+        }
+        auto file =
+            done ? files_.open(part, base::open_mode::create_new)
+                 : base::file_result<std::unique_ptr<base::file>>(std::unexpected(done.error()));
+        if (!file) {
+            return environment(file.error());
+        }
+        done = (*file)->write_at(0, bytes);
+        done = done ? (*file)->sync() : done;
+        done = done ? files_.rename(part, path) : done;
+        done = done ? files_.sync_directory(parent) : done;
+        return done ? base::status{} : environment(done.error());
+    }
+
+    base::result<std::vector<std::byte>> get(const std::string& name) override {
+        auto file = files_.open(folder_ + "/" + name, base::open_mode::read);
+        const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
+        if (!file && file.error().what == file_error::kind::not_found) {
+            return fail(base::errc::not_found, name + " is missing");
+        }
+        if (!file || !size) {
+            return environment(file ? size.error() : file.error());
+        }
+        std::vector<std::byte> bytes(*size);
+        const auto got = (*file)->read_at(0, bytes);
+        if (!got) {
+            return environment(got.error());
+        }
+        bytes.resize(*got);
+        return bytes;
+    }
+
+    base::result<std::vector<blob>> list(const std::string& folder) override {
+        const auto names = files_.list(folder_ + "/" + folder);
+        if (!names && names.error().what == file_error::kind::not_found) {
+            return std::vector<blob>{};
+        }
+        if (!names) {
+            return environment(names.error());
+        }
+        std::vector<blob> out;
+        for (const std::string& name : *names) {
+            if (name.ends_with(part_suffix)) {
+                continue;
+            }
+            auto file = files_.open(folder_ + "/" + folder + "/" + name, base::open_mode::read);
+            const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
+            if (!file || !size) {
+                return environment(file ? size.error() : file.error());
+            }
+            out.push_back({folder + "/" + name, *size});
+        }
+        return out;
+    }
+
+    base::status remove(const std::string& name) override {
+        const auto done = remove_file(folder_ + "/" + name);
+        return done ? base::status{} : environment(done.error());
+    }
+
+private:
+    base::file_status remove_file(const std::string& path) {
+        auto removed = files_.remove(path);
+        return removed || removed.error().what == file_error::kind::not_found ? base::file_status{}
+                                                                              : removed;
+    }
+
+    base::file_system& files_;
+    std::string folder_;
+};
+
+} // namespace
+
+std::unique_ptr<backup_target> make_folder_target(base::file_system& files, std::string folder) {
+    return std::make_unique<folder_target>(files, std::move(folder));
+}
+
+} // namespace immortal::eventlog

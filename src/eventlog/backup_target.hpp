@@ -1,0 +1,40 @@
+// Where backups go: named blobs, as an object store has them.
+#pragma once
+
+#include "base/file.hpp"
+#include "base/result.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace immortal::eventlog {
+
+// Names are of the form "folder/name": letters, digits, '-', '.', with exactly one '/'. Calls
+// block. One thread at a time. Errors: unavailable, exhausted (no space), forbidden.
+class backup_target {
+public:
+    virtual ~backup_target() = default;
+    // Durable when it returns. A reader sees the old blob, or none, or all of the new one.
+    [[nodiscard]] virtual base::status put(const std::string& name,
+                                           std::span<const std::byte> bytes) = 0;
+    // Errors: also not_found.
+    [[nodiscard]] virtual base::result<std::vector<std::byte>> get(const std::string& name) = 0;
+    struct blob {
+        std::string name;
+        std::uint64_t size = 0;
+    };
+    // Whole blobs in `folder` (without '/'), by name; none if it does not exist.
+    [[nodiscard]] virtual base::result<std::vector<blob>> list(const std::string& folder) = 0;
+    // Fine if there is none of that name.
+    [[nodiscard]] virtual base::status remove(const std::string& name) = 0;
+};
+
+// Blobs as files below `folder`, which is made if need be. `files` outlives it.
+[[nodiscard]] std::unique_ptr<backup_target> make_folder_target(base::file_system& files,
+                                                                std::string folder);
+
+} // namespace immortal::eventlog
