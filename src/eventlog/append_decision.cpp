@@ -1,6 +1,8 @@
 #include "eventlog/append_decision.hpp"
 
 #include "base/assert.hpp"
+#include "eventlog/stream_metadata.hpp"
+#include "eventlog/system_view.hpp"
 
 #include <algorithm>
 #include <string>
@@ -14,18 +16,36 @@ using base::errc;
 using base::fail;
 
 struct stream_decision {
-    enum class kind : std::uint8_t { write, repeated, conflict };
+    enum class kind : std::uint8_t { write, repeated, conflict, deleted };
     kind what = kind::write;
     known_event original = {}; // of a repeated write: the last of its events
 };
 
 constexpr stream_decision conflict{stream_decision::kind::conflict, {}};
 constexpr stream_decision write_it{stream_decision::kind::write, {}};
+constexpr stream_decision deleted{stream_decision::kind::deleted, {}};
+
+bool has_effect(const stream_write& write) {
+    return !write.events.empty() || write.what != stream_write::action::append;
+}
+
+// A soft delete needs something to delete.
+bool nothing_to_delete(const stream_write& write, stream_facts& facts) {
+    return write.what == stream_write::action::soft_delete && !facts.last() &&
+           !facts.last_metadata();
+}
 
 // Weak idempotency: only the remembered ids are looked at.
 stream_decision decide_any(const stream_write& write, stream_facts& facts) {
-    if (write.expected.what == expected_revision::kind::stream_exists && !facts.last() &&
-        !facts.has_metadata()) {
+    if (write.expected.what == expected_revision::kind::stream_exists) {
+        if (facts.soft_deleted()) {
+            return deleted;
+        }
+        if (!facts.last() && !facts.last_metadata()) {
+            return conflict;
+        }
+    }
+    if (nothing_to_delete(write, facts)) {
         return conflict;
     }
     stream_decision decision = write_it;
@@ -42,16 +62,20 @@ stream_decision decide_any(const stream_write& write, stream_facts& facts) {
 // Strong idempotency: the stored events after the expected revision are compared.
 base::result<stream_decision> decide_behind(const stream_write& write, stream_facts& facts,
                                             std::uint64_t first, base::revision last) {
-    if (write.events.empty() || write.events.size() > last.value + 1 - first) {
+    if (write.events.empty()) {
         return conflict;
     }
+    const bool none = write.expected.what == expected_revision::kind::no_stream;
     for (std::size_t i = 0; i < write.events.size(); ++i) {
+        if (first + i > last.value) {
+            return conflict;
+        }
         const auto stored = facts.id_at({first + i});
         if (!stored) {
             return fail(stored.error());
         }
         if (*stored != write.events[i].id) {
-            return conflict;
+            return i == 0 && none && facts.soft_deleted() ? write_it : conflict;
         }
     }
     const base::revision at{first + write.events.size() - 1};
@@ -63,6 +87,9 @@ base::result<stream_decision> decide_behind(const stream_write& write, stream_fa
 }
 
 base::result<stream_decision> decide_stream(const stream_write& write, stream_facts& facts) {
+    if (facts.tombstoned()) {
+        return deleted;
+    }
     switch (write.expected.what) {
     case expected_revision::kind::any:
     case expected_revision::kind::stream_exists:
@@ -76,7 +103,7 @@ base::result<stream_decision> decide_stream(const stream_write& write, stream_fa
     const auto last = facts.last();
     const std::uint64_t next = last ? last->value + 1 : 0;
     if (next_expected == next) {
-        return write_it;
+        return nothing_to_delete(write, facts) ? conflict : write_it;
     }
     if (next_expected > next) {
         return conflict;
@@ -108,6 +135,16 @@ std::unexpected<base::error> conflict_on(const stream_write& write, stream_facts
                 "wrong_expected_revision", write.stream);
 }
 
+std::unexpected<base::error> deleted_on(const stream_write& write, stream_facts& facts) {
+    return facts.tombstoned()
+               ? fail(errc::deleted, "stream " + write.stream + " was deleted for ever",
+                      "tombstoned", write.stream)
+               : fail(errc::deleted,
+                      "stream " + write.stream +
+                          " is deleted: write to it without expecting that it exists",
+                      "soft_deleted", write.stream);
+}
+
 append_outcome outcome_without_write(std::span<const stream_write> writes,
                                      std::span<stream_facts* const> facts,
                                      std::span<const stream_decision> decisions) {
@@ -132,18 +169,21 @@ base::result<append_verdict> decide_append(std::span<const stream_write> writes,
     using kind = stream_decision::kind;
     std::vector<stream_decision> decisions;
     decisions.reserve(writes.size());
-    std::size_t with_events = 0;
+    std::size_t effects = 0;
     std::size_t repeated = 0;
     for (std::size_t i = 0; i < writes.size(); ++i) {
         auto decision = decide_stream(writes[i], *facts[i]);
         if (!decision) {
             return fail(std::move(decision.error()));
         }
-        with_events += writes[i].events.empty() ? 0 : 1;
+        if (decision->what == kind::deleted) {
+            return deleted_on(writes[i], *facts[i]);
+        }
+        effects += has_effect(writes[i]) ? 1 : 0;
         repeated += decision->what == kind::repeated ? 1 : 0;
         decisions.push_back(*decision);
     }
-    if (repeated > 0 && repeated == with_events) {
+    if (repeated > 0 && repeated == effects) {
         return append_verdict{false, outcome_without_write(writes, facts, decisions)};
     }
     for (std::size_t i = 0; i < writes.size(); ++i) {
@@ -156,40 +196,100 @@ base::result<append_verdict> decide_append(std::span<const stream_write> writes,
             return conflict_on(writes[i], *facts[i]);
         }
     }
-    if (with_events == 0) {
+    if (effects == 0) {
         return append_verdict{false, outcome_without_write(writes, facts, decisions)};
     }
     return append_verdict{true, {}};
 }
+
+namespace {
+
+// Errors as validate_append; adds to `total`.
+base::status validate_event(const new_event& event, std::size_t& total) {
+    if (event.id.is_nil()) {
+        return fail(errc::invalid_argument, "an event has an id", {}, "id");
+    }
+    if (event.type.empty() || event.type.size() > event_type_size_max) {
+        return fail(errc::invalid_argument, "an event type has 1 to 1024 bytes", {}, "type");
+    }
+    const std::size_t size = event.data.size() + event.metadata.size() + event.type.size();
+    if (size > event_size_max) {
+        return fail(errc::too_large, "an event has at most 16 MiB", "event_too_large", "events");
+    }
+    total += size;
+    return {};
+}
+
+// A name beginning with '$' may be a view's, or that of a stream's metadata.
+base::status validate_system_stream(const stream_write& write) {
+    if (view_of(write.stream) ||
+        (is_metadata_stream(write.stream) && view_of(described_stream(write.stream)))) {
+        return fail(errc::invalid_argument,
+                    "stream " + write.stream +
+                        " is derived from other streams' events and cannot be written",
+                    "system_view", write.stream);
+    }
+    if (write.what != stream_write::action::append && is_metadata_stream(write.stream)) {
+        return fail(errc::invalid_argument, "the metadata of a stream is not deleted by itself",
+                    "metadata_stream", write.stream);
+    }
+    return {};
+}
+
+base::status validate_stream(const stream_write& write) {
+    const bool appends = write.what == stream_write::action::append;
+    // The metadata stream of every stream has a name too.
+    const std::size_t room = is_metadata_stream(write.stream) ? 0 : 2;
+    if (write.stream.empty() || write.stream.size() + room > stream_name_size_max) {
+        return fail(errc::invalid_argument, "a stream name has 1 to 1022 bytes", {}, "stream");
+    }
+    if (!appends && !write.events.empty()) {
+        return fail(errc::invalid_argument, "a delete carries no events", {}, "events");
+    }
+    return write.stream.front() == '$' ? validate_system_stream(write) : base::status{};
+}
+
+base::status validate_together(std::span<const stream_write> writes) {
+    std::unordered_set<std::string_view> seen;
+    bool deletes = false;
+    for (const stream_write& write : writes) {
+        if (!seen.insert(write.stream).second) {
+            return fail(errc::invalid_argument, "a stream stands at most once in an append", {},
+                        "stream");
+        }
+        deletes = deletes || write.what != stream_write::action::append;
+    }
+    for (const stream_write& write : writes) {
+        if (deletes && write.what != stream_write::action::append &&
+            seen.contains(metadata_stream_of(write.stream))) {
+            return fail(errc::invalid_argument,
+                        "a stream is not deleted together with a write of its metadata", {},
+                        "stream");
+        }
+    }
+    return {};
+}
+
+} // namespace
 
 base::status validate_append(std::span<const stream_write> writes) {
     if (writes.empty()) {
         return fail(errc::invalid_argument, "an append names at least one stream");
     }
     std::size_t total = 0;
-    std::unordered_set<std::string_view> seen;
     for (const stream_write& write : writes) {
-        if (write.stream.empty() || write.stream.size() > stream_name_size_max) {
-            return fail(errc::invalid_argument, "a stream name has 1 to 1024 bytes", {}, "stream");
-        }
-        if (writes.size() > 1 && !seen.insert(write.stream).second) {
-            return fail(errc::invalid_argument, "a stream stands at most once in an append", {},
-                        "stream");
+        if (auto valid = validate_stream(write); !valid) {
+            return valid;
         }
         for (const new_event& event : write.events) {
-            if (event.id.is_nil()) {
-                return fail(errc::invalid_argument, "an event has an id", {}, "id");
+            if (auto valid = validate_event(event, total); !valid) {
+                return valid;
             }
-            if (event.type.empty() || event.type.size() > event_type_size_max) {
-                return fail(errc::invalid_argument, "an event type has 1 to 1024 bytes", {},
-                            "type");
-            }
-            const std::size_t size = event.data.size() + event.metadata.size() + event.type.size();
-            if (size > event_size_max) {
-                return fail(errc::too_large, "an event has at most 16 MiB", "event_too_large",
-                            "events");
-            }
-            total += size;
+        }
+    }
+    if (writes.size() > 1) {
+        if (auto valid = validate_together(writes); !valid) {
+            return valid;
         }
     }
     if (total > append_size_max) {

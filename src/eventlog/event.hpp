@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ enum class direction : std::uint8_t { forwards, backwards };
 
 constexpr std::size_t event_size_max = 16u << 20;  // data + metadata + type of one event, bytes
 constexpr std::size_t append_size_max = 64u << 20; // one atomic append, bytes
-constexpr std::size_t stream_name_size_max = 1024; // bytes of UTF-8
+constexpr std::size_t stream_name_size_max = 1024; // bytes of UTF-8, "$$" of its metadata included
 constexpr std::size_t event_type_size_max = 1024;  // bytes of UTF-8
 
 // What an append demands of a stream's last revision before it.
@@ -65,9 +66,9 @@ struct stream_write {
 };
 
 struct append_outcome {
-    base::position position; // of the append's last event
+    base::position position; // of the append's last event; events that undelete do not count
     std::vector<std::optional<base::revision>>
-        last_revisions; // one per stream_write, in the order given
+        last_revisions; // one per stream_write, in the order given; of a tombstone: its own
     bool repeated =
         false; // nothing was written: the same events (by id) were found where they would have gone
 };
@@ -83,6 +84,16 @@ struct recorded_event {
     base::utc_time created;
     content format = content::json;
     bool last_in_batch = true; // the last event of its atomic append
+    // Of a link that a view made: what it leads to, so that this need not be read again. Else null.
+    std::shared_ptr<const recorded_event> link_target = nullptr;
+};
+
+// A stream's state beside its events.
+struct stream_info {
+    std::optional<base::revision> last; // hidden events count; empty: never written
+    bool soft_deleted = false;
+    bool tombstoned = false;                               // `last` is tombstone_revision
+    std::optional<recorded_event> metadata = std::nullopt; // the last event of `$$<stream>`
 };
 
 } // namespace immortal::eventlog

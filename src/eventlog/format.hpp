@@ -122,7 +122,7 @@ namespace record_flag {
 constexpr std::uint16_t json = 1;
 constexpr std::uint16_t last_in_frame = 2;
 constexpr std::uint16_t last_of_stream = 4; // of its stream in this frame
-constexpr std::uint16_t tombstone = 8;      // foreseen: the stream ends here for ever
+constexpr std::uint16_t tombstone = 8;      // the stream ends here for ever
 constexpr std::uint16_t removed = 16;       // by a scavenge; only what the index needs is left
 } // namespace record_flag
 

@@ -113,10 +113,12 @@ base::position write_frame(byte_buffer& out, base::position at,
         record_header record;
         record.revision = first_revisions[i].value;
         record.created_us = created.time_since_epoch().count();
+        const std::uint16_t ends =
+            first_revisions[i] == tombstone_revision ? format::record_flag::tombstone : 0;
         for (const new_event& event : writes[i].events) {
             --left;
             record.flags = static_cast<std::uint16_t>(
-                (left == 0 ? format::record_flag::last_in_frame : 0) |
+                ends | (left == 0 ? format::record_flag::last_in_frame : 0) |
                 (&event == &writes[i].events.back() ? format::record_flag::last_of_stream : 0));
             last = {at.value + offset};
             record.position = last.value;

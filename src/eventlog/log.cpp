@@ -27,7 +27,7 @@ public:
              std::uint64_t ids_seed)
         : settings_(std::move(settings)), lock_(std::move(lock)), index_(std::move(index)),
           ids_(std::move(ids)), segments_(std::move(recovered.segments)),
-          reader_(*segments_, *index_, head_),
+          reader_(*segments_, *index_, head_, clock, settings_.known_metadata),
           writer_({settings_, files, clock, metrics, *segments_, *index_, head_, reader_, ids_,
                    [this] { publish(); }},
                   recovered),
@@ -48,13 +48,36 @@ public:
 
     base::result<log_slice> read_all(base::position from, direction way, std::size_t count_max,
                                      const record_filter& filter, std::uint64_t scan_bytes_max,
-                                     read_start where) override {
-        if (count_max == 0) {
+                                     read_start where, std::size_t considered_max) override {
+        if (count_max == 0 || considered_max == 0) {
             return fail(errc::invalid_argument, "a read asks for at least one event", {}, "count");
         }
         return way == direction::forwards
-                   ? reader_.forwards(from, count_max, filter, scan_bytes_max, where)
+                   ? reader_.forwards(from, count_max, filter, scan_bytes_max, where,
+                                      considered_max)
                    : reader_.backwards(from, count_max, filter, scan_bytes_max);
+    }
+
+    base::result<view_slice> read_view(index_view view, std::string_view name, std::uint64_t from,
+                                       direction way, std::size_t count_max) override {
+        return reader_.read_view(view, name, from, way, count_max);
+    }
+
+    base::result<std::uint64_t> view_size(index_view view, std::string_view name) override {
+        return index_->view_size(view, name, head_.end());
+    }
+
+    base::result<std::vector<bool>>
+    are_shown(std::span<const recorded_event* const> events) override {
+        return reader_.are_shown(events);
+    }
+
+    base::result<stream_info> info(std::string_view stream) override {
+        return reader_.info(stream);
+    }
+
+    base::result<std::optional<recorded_event>> tombstone(std::string_view stream) override {
+        return reader_.tombstone(stream);
     }
 
     base::result<std::optional<base::revision>> stream_head(std::string_view stream) override {

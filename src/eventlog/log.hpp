@@ -13,12 +13,15 @@
 #include "base/result.hpp"
 #include "eventlog/disk_index.hpp"
 #include "eventlog/event.hpp"
+#include "eventlog/index.hpp"
 #include "eventlog/record.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +47,8 @@ struct log_settings {
     // An empty folder: the index stands in memory only, and every start reads the whole log (tests,
     // small tools).
     disk_index_settings index{};
+    std::size_t known_streams = 1u << 16;  // streams whose state the writer knows by heart
+    std::size_t known_metadata = 1u << 15; // streams whose metadata the readers know by heart
 };
 
 enum class log_state : std::uint8_t {
@@ -59,21 +64,42 @@ struct log_head {
     base::position end;                       // one past the last durable byte
 };
 
+// What `$maxCount`, `$maxAge` and `$tb` hide is left out of a slice, whether or not a scavenge
+// removed it.
 struct stream_slice {
     std::vector<recorded_event> events;
-    std::optional<base::revision> last; // of the stream; empty: it has no events
+    std::optional<base::revision> last; // of the stream, hidden ones count; empty: never written
     bool end = true;
+    bool soft_deleted = false; // nothing is shown
+    // The first revision shown at or after `from`; one past what is there if none is. Backwards: at
+    // or before `from`; empty if none is.
+    std::optional<base::revision> next_readable;
     std::size_t whole =
         0; // forwards: so many of `events` belong to appends that are here completely
+};
+
+// Events of a view, with their numbers in it. The numbers of events that a scavenge removed are
+// missing.
+struct view_slice {
+    struct entry {
+        std::uint64_t number = 0;
+        recorded_event event;
+    };
+    std::vector<entry> entries;
+    std::uint64_t size = 0; // of the view
+    std::uint64_t next = 0; // read from here for what follows, unless it is the end
+    bool end = true;
 };
 
 struct log_slice {
     std::vector<recorded_event> events;
     base::position next;                     // where the following slice begins
     std::optional<base::position> last_seen; // the last event looked at, wanted or not
+    std::size_t considered = 0;              // events looked at
     bool end = true;
     // Forwards: the same, cut back to the end of the last append that is here completely.
     std::size_t whole = 0;
+    std::size_t whole_considered = 0;
     base::position whole_next;
     std::optional<base::position> whole_last_seen;
 };
@@ -108,19 +134,36 @@ public:
     virtual void append(std::vector<stream_write> writes, append_callback done) = 0;
 
     // Reads: thread-safe, blocking on the file system, durable events only.
-    // Errors: corrupt, unavailable (read error), invalid_argument.
-    // Forwards: revisions from `from` up; backwards: from `from` down. `count_max` >= 1.
+    // Errors: corrupt, unavailable (read error), invalid_argument, deleted (the stream is
+    // tombstoned). Forwards: revisions from `from` up; backwards: from `from` down. `count_max`
+    // >= 1.
     [[nodiscard]] virtual base::result<stream_slice> read_stream(std::string_view stream,
                                                                  base::revision from, direction way,
                                                                  std::size_t count_max) = 0;
     // Forwards: events at or after `from`; backwards: before `from`, newest first. Looks through at
-    // most `scan_bytes_max` of the log (rounded up to whole frames), so a slice may be empty
-    // without being the end.
+    // most `scan_bytes_max` of the log (rounded up to whole frames), forwards also at most
+    // `considered_max` events, so a slice may be empty without being the end.
     [[nodiscard]] virtual base::result<log_slice>
     read_all(base::position from, direction way, std::size_t count_max,
              const record_filter& filter = {}, std::uint64_t scan_bytes_max = 4u << 20,
-             read_start where = read_start::anywhere) = 0;
-    // The last durable revision; empty: the stream has no events.
+             read_start where = read_start::anywhere,
+             std::size_t considered_max = std::numeric_limits<std::size_t>::max()) = 0;
+    // The events of a view (index.hpp) from number `from` on, hidden and deleted ones too;
+    // backwards from the last one if `from` is beyond it.
+    [[nodiscard]] virtual base::result<view_slice> read_view(index_view view, std::string_view name,
+                                                             std::uint64_t from, direction way,
+                                                             std::size_t count_max) = 0;
+    [[nodiscard]] virtual base::result<std::uint64_t> view_size(index_view view,
+                                                                std::string_view name) = 0;
+    // Whether each of these events would be shown by a read of its stream now.
+    [[nodiscard]] virtual base::result<std::vector<bool>>
+    are_shown(std::span<const recorded_event* const> events) = 0;
+    // No error for a tombstoned stream.
+    [[nodiscard]] virtual base::result<stream_info> info(std::string_view stream) = 0;
+    // The event that ended a stream for ever; empty: none did.
+    [[nodiscard]] virtual base::result<std::optional<recorded_event>>
+    tombstone(std::string_view stream) = 0;
+    // The last durable revision, hidden events count; empty: the stream has no events.
     [[nodiscard]] virtual base::result<std::optional<base::revision>>
     stream_head(std::string_view stream) = 0;
 

@@ -33,8 +33,9 @@ std::unexpected<base::error> damaged(const segment& in, base::position at) {
 class forwards_taker {
 public:
     forwards_taker(log_slice& out, base::position from, std::size_t count_max,
-                   const record_filter& filter)
-        : out_(out), from_(from), count_max_(count_max), filter_(filter) {}
+                   const record_filter& filter, std::size_t considered_max)
+        : out_(out), from_(from), count_max_(count_max), filter_(filter),
+          considered_max_(considered_max) {}
 
     // False: the slice is full, or the frame is damaged (see `walk`).
     bool take(const frame_view& frame, record_walk& walk) {
@@ -45,10 +46,11 @@ public:
                 continue;
             }
             out_.last_seen = record.position;
+            ++out_.considered;
             if (!record.removed() && (!filter_ || filter_(record))) {
                 out_.events.push_back(to_event(record));
             }
-            full = out_.events.size() == count_max_;
+            full = out_.events.size() == count_max_ || out_.considered >= considered_max_;
             out_.next = record.last_in_batch() ? frame.end() : record.end();
         }
         if (walk.damaged()) {
@@ -59,6 +61,7 @@ public:
             out_.whole = out_.events.size();
             out_.whole_next = out_.next;
             out_.whole_last_seen = out_.last_seen;
+            out_.whole_considered = out_.considered;
         }
         return !full;
     }
@@ -68,6 +71,7 @@ private:
     base::position from_;
     std::size_t count_max_;
     const record_filter& filter_;
+    std::size_t considered_max_;
 };
 
 } // namespace
@@ -126,7 +130,7 @@ base::result<record_view> log_reader::read_record(base::position at, base::posit
 }
 
 base::status log_reader::collect(std::span<const base::position> positions, base::position end,
-                                 std::string_view stream, stream_slice& out) const {
+                                 const record_user& use) const {
     std::vector<std::byte> buffer;
     std::size_t held = 0; // bytes of the log from `begin` on that stand in `buffer`
     base::position begin;
@@ -162,9 +166,6 @@ base::status log_reader::collect(std::span<const base::position> positions, base
                 parse_record(std::span(buffer).first(held), at, record) != parse_outcome::good) {
                 held = 0;
                 auto single = read_record(at, end, buffer);
-                if (!single && single.error().code == errc::not_found) {
-                    continue;
-                }
                 if (!single) {
                     return fail(single.error());
                 }
@@ -174,64 +175,25 @@ base::status log_reader::collect(std::span<const base::position> positions, base
         if (record.removed()) {
             continue;
         }
-        if (record.stream != stream) {
-            return fail(errc::corrupt, "the index names another stream's event: delete the index "
-                                       "folder and start again");
-        }
-        out.events.push_back(to_event(record));
-        if ((record.flags & format::record_flag::last_of_stream) != 0) {
-            out.whole = out.events.size();
+        if (auto used = use(record, i); !used) {
+            return used;
         }
     }
     return {};
 }
 
-base::result<stream_slice> log_reader::read_stream(std::string_view stream, base::revision from,
-                                                   direction way, std::size_t count_max) const {
-    if (count_max == 0) {
-        return fail(errc::invalid_argument, "a read asks for at least one event", {}, "count");
-    }
-    const base::position end = head_.end();
-    stream_slice out;
-    const auto last = index_.last_revision(stream, end);
-    if (!last) {
-        return fail(last.error());
-    }
-    out.last = *last;
-    if (!out.last) {
-        return out;
-    }
-    auto positions = index_.stream_positions(stream, from, way, count_max, end);
-    if (!positions) {
-        return fail(positions.error());
-    }
-    const bool back = way == direction::backwards;
-    if (back) {
-        std::ranges::reverse(*positions);
-    }
-    out.events.reserve(positions->size());
-    if (auto read = collect(*positions, end, stream, out); !read) {
-        return fail(std::move(read.error()));
-    }
-    if (back) {
-        std::ranges::reverse(out.events);
-        out.end = out.events.empty() || out.events.back().revision.value == 0;
-    } else {
-        out.end = out.events.empty() || out.events.back().revision >= *out.last;
-    }
-    return out;
-}
-
 base::result<log_slice> log_reader::forwards(base::position from, std::size_t count_max,
                                              const record_filter& filter,
-                                             std::uint64_t scan_bytes_max, read_start where) const {
+                                             std::uint64_t scan_bytes_max, read_start where,
+                                             std::size_t considered_max) const {
     const base::position end = head_.end();
     bool at_boundary = where == read_start::boundary;
     log_slice out;
     out.next = std::min(from, end);
-    forwards_taker taker(out, from, count_max, filter);
+    forwards_taker taker(out, from, count_max, filter, considered_max);
     std::uint64_t scanned = 0;
-    while (out.next < end && scanned < scan_bytes_max && out.events.size() < count_max) {
+    while (out.next < end && scanned < scan_bytes_max && out.events.size() < count_max &&
+           out.considered < considered_max) {
         const auto in = segments_.find(out.next);
         const base::position limit = limit_of(*in, end);
         base::position begin = std::max(out.next, in->first_frame());

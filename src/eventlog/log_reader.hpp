@@ -3,6 +3,7 @@
 
 #include "eventlog/index.hpp"
 #include "eventlog/log.hpp"
+#include "eventlog/metadata_cache.hpp"
 #include "eventlog/segment.hpp"
 
 #include <atomic>
@@ -33,16 +34,28 @@ private:
 // Thread-safe. What it refers to outlives it.
 class log_reader {
 public:
-    log_reader(segment_list& segments, log_index& index, const durable_head& head)
-        : segments_(segments), index_(index), head_(head) {}
+    log_reader(segment_list& segments, log_index& index, const durable_head& head,
+               base::clock& clock, std::size_t known_metadata)
+        : segments_(segments), index_(index), head_(head), clock_(clock),
+          metadata_(known_metadata) {}
 
-    [[nodiscard]] base::result<stream_slice> read_stream(std::string_view stream,
-                                                         base::revision from, direction way,
-                                                         std::size_t count_max) const;
+    // As in class log.
+    [[nodiscard]] base::result<stream_slice>
+    read_stream(std::string_view stream, base::revision from, direction way, std::size_t count_max);
+    [[nodiscard]] base::result<view_slice> read_view(index_view view, std::string_view name,
+                                                     std::uint64_t from, direction way,
+                                                     std::size_t count_max) const;
+    [[nodiscard]] base::result<std::vector<bool>>
+    are_shown(std::span<const recorded_event* const> events);
+    [[nodiscard]] base::result<stream_info> info(std::string_view stream);
+    [[nodiscard]] base::result<std::optional<recorded_event>>
+    tombstone(std::string_view stream) const;
+    // Called by the writer after the durable head moved over an event of the stream's metadata.
+    void forget_metadata(std::string_view stream) { metadata_.forget(stream); }
     [[nodiscard]] base::result<log_slice> forwards(base::position from, std::size_t count_max,
                                                    const record_filter& filter,
-                                                   std::uint64_t scan_bytes_max,
-                                                   read_start where) const;
+                                                   std::uint64_t scan_bytes_max, read_start where,
+                                                   std::size_t considered_max) const;
     [[nodiscard]] base::result<log_slice> backwards(base::position from, std::size_t count_max,
                                                     const record_filter& filter,
                                                     std::uint64_t scan_bytes_max) const;
@@ -53,6 +66,25 @@ public:
                                                         std::vector<std::byte>& buffer) const;
 
 private:
+    // What a reader may see of a stream.
+    struct shown_part {
+        base::position end;                 // of the log, when this was found out
+        std::optional<base::revision> last; // hidden events count
+        base::revision lowest;              // nothing before it is shown; may be beyond `last`
+        bool soft_deleted = false;
+        bool tombstoned = false;
+    };
+    [[nodiscard]] base::result<shown_part> part_of(std::string_view stream);
+    // Precondition: not of a metadata stream, whose metadata never changes.
+    [[nodiscard]] base::result<metadata_cache::pointer> find_metadata(std::string_view stream,
+                                                                      base::position end) const;
+    // The event at a revision; empty: there is none, or it was removed.
+    [[nodiscard]] base::result<std::optional<recorded_event>>
+    event_at(std::string_view stream, base::revision at, base::position end) const;
+    // The first revision at or after `from` that `$maxAge` does not hide; one past `last` if none.
+    [[nodiscard]] base::result<base::revision>
+    young_enough(std::string_view stream, const stream_metadata& metadata, base::revision from,
+                 base::revision last, base::position end) const;
     [[nodiscard]] base::result<std::size_t> read_bytes(const segment& from, base::position at,
                                                        base::position end,
                                                        std::span<std::byte> out) const;
@@ -60,14 +92,17 @@ private:
     [[nodiscard]] base::result<base::position> frame_before(const segment& in, base::position at,
                                                             base::position end) const;
     [[nodiscard]] base::position limit_of(const segment& one, base::position end) const;
-    // Reads the records at ascending `positions` into `out`.
+    // Called with a record and its place in `positions`.
+    using record_user = std::function<base::status(const record_view&, std::size_t)>;
+    // Reads the records at ascending `positions`; what was removed is passed over.
     [[nodiscard]] base::status collect(std::span<const base::position> positions,
-                                       base::position end, std::string_view stream,
-                                       stream_slice& out) const;
+                                       base::position end, const record_user& use) const;
 
     segment_list& segments_;
     log_index& index_;
     const durable_head& head_;
+    base::clock& clock_;
+    metadata_cache metadata_;
 };
 
 } // namespace immortal::eventlog

@@ -33,7 +33,8 @@ recorded_event to_event(const record_view& record) {
             std::string(record.metadata),
             record.created,
             (record.flags & format::record_flag::json) != 0 ? content::json : content::binary,
-            record.last_in_batch()};
+            record.last_in_batch(),
+            nullptr};
 }
 
 parse_outcome parse_record(std::span<const std::byte> bytes, base::position at, record_view& out) {

@@ -3,8 +3,9 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
-#include "eventlog/append_decision.hpp"
 #include "eventlog/correlation.hpp"
+#include "eventlog/stream_metadata.hpp"
+#include "eventlog/writer_facts.hpp"
 
 #include <algorithm>
 #include <array>
@@ -42,73 +43,10 @@ struct log_writer::meters {
     base::gauge writable;
 };
 
-// A stream as the writer sees it: what is staged counts.
-class log_writer::facts final : public stream_facts {
-public:
-    facts(log_writer& of, const std::string& stream) : of_(of), stream_(stream) {
-        const auto last = of_.parts_.index.last_revision(stream_, of_.tail_.end());
-        problem_ = last ? base::status{} : fail(last.error());
-        last_ = last ? *last : std::nullopt;
-    }
-
-    [[nodiscard]] const base::status& problem() const { return problem_; }
-    std::optional<base::revision> last() override { return last_; }
-
-    bool has_metadata() override {
-        const auto last = of_.parts_.index.last_revision("$$" + stream_, of_.tail_.end());
-        return last && last->has_value();
-    }
-
-    base::result<base::position> position_at(base::revision at) override {
-        IMMORTAL_ASSERT(last_ && at <= *last_);
-        auto found =
-            of_.parts_.index.stream_positions(stream_, at, direction::forwards, 1, of_.tail_.end());
-        if (!found) {
-            return fail(found.error());
-        }
-        IMMORTAL_ASSERT(found->size() == 1);
-        return found->front();
-    }
-
-    base::result<base::uuid> id_at(base::revision at) override {
-        const auto position = position_at(at);
-        if (!position) {
-            return fail(position.error());
-        }
-        std::vector<std::byte> buffer;
-        const auto record = read(*position, buffer);
-        return record ? base::result<base::uuid>(record->id) : fail(record.error());
-    }
-
-    std::optional<known_event> find(const base::uuid& id) override {
-        const auto known = of_.parts_.ids.find(stream_, id);
-        if (!known) {
-            return std::nullopt;
-        }
-        // The table holds a hash of the stream's name; the record itself decides.
-        std::vector<std::byte> buffer;
-        const auto record = read(known->position, buffer);
-        const bool same = record && record->id == id && record->stream == stream_;
-        return same ? known : std::nullopt;
-    }
-
-private:
-    base::result<record_view> read(base::position at, std::vector<std::byte>& buffer) {
-        return at < of_.tail_.durable()
-                   ? of_.parts_.reader.read_record(at, of_.tail_.durable(), buffer)
-                   : of_.tail_.staged_record(at);
-    }
-
-    log_writer& of_;
-    const std::string& stream_;
-    base::status problem_;
-    std::optional<base::revision> last_;
-};
-
 log_writer::log_writer(parts given, recovered_log& from)
     : parts_(std::move(given)),
       tail_(parts_.settings, parts_.files, parts_.segments, from, parts_.head),
-      queue_(parts_.settings), identity_(tail_.identity()),
+      queue_(parts_.settings), states_(parts_.settings.known_streams), identity_(tail_.identity()),
       meters_(parts_.metrics == nullptr ? nullptr : std::make_unique<meters>(*parts_.metrics)) {
     if (meters_) {
         meters_->writable.set(1);
@@ -199,17 +137,15 @@ void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) 
     const auto say = [&](base::result<append_outcome> outcome, bool staged = false) {
         answers.push_back({std::move(item.done), std::move(outcome), staged});
     };
-    std::vector<facts> streams;
-    std::vector<stream_facts*> views;
-    // Looking at the streams again is needed when making room changed nothing but the segment, so
-    // it comes first.
-    const bool room = state() == log_state::writable && make_room(item.bytes, answers);
     if (state() == log_state::failed) {
         return say(fail(refusal()));
     }
+    writer_sources sources{parts_.index, parts_.reader, parts_.ids, tail_, states_};
+    std::vector<writer_facts> streams;
+    std::vector<stream_facts*> views;
     streams.reserve(item.writes.size());
     for (const stream_write& write : item.writes) {
-        streams.emplace_back(*this, write.stream);
+        streams.emplace_back(sources, write.stream);
         views.push_back(&streams.back());
         if (!streams.back().problem()) {
             return say(fail(streams.back().problem().error()));
@@ -222,34 +158,30 @@ void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) 
     if (!verdict->write) {
         return say(std::move(verdict->outcome));
     }
-    if (!room || index_full_) {
-        return say(fail(room ? *index_full_ : refusal()));
+    if (index_full_) {
+        return say(fail(*index_full_));
     }
-    say(stage(item.writes, streams), true);
+    auto plan = plan_append(item.writes, views);
+    if (!plan) {
+        return say(fail(std::move(plan.error())));
+    }
+    // Making room may commit what the decision rests on; if that fails, so does this.
+    if (state() != log_state::writable || !make_room(frame_size(item.writes), answers)) {
+        return say(fail(refusal()));
+    }
+    say(stage(item.writes, std::move(*plan)), true);
 }
 
-append_outcome log_writer::stage(const std::vector<stream_write>& writes,
-                                 std::vector<facts>& streams) {
-    append_outcome outcome;
-    std::vector<base::revision> first;
-    first.reserve(writes.size());
-    outcome.last_revisions.reserve(writes.size());
-    for (std::size_t i = 0; i < writes.size(); ++i) {
-        const auto last = streams[i].last();
-        first.push_back({last ? last->value + 1 : 0});
-        const std::uint64_t next = first.back().value + writes[i].events.size();
-        outcome.last_revisions.push_back(next == 0 ? std::nullopt
-                                                   : std::optional(base::revision{next - 1}));
-    }
+append_outcome log_writer::stage(const std::vector<stream_write>& writes, append_plan plan) {
     const base::position begin = tail_.end();
     base::position at{begin.value + sizeof(format::frame_header)};
     const std::size_t before = entries_.size();
-    outcome.position = tail_.stage(writes, first, parts_.clock.now());
+    tail_.stage(writes, plan.first, parts_.clock.now());
     for (std::size_t i = 0; i < writes.size(); ++i) {
         const stream_write& write = writes[i];
         for (std::size_t n = 0; n < write.events.size(); ++n) {
             const new_event& event = write.events[n];
-            const base::revision revision{first[i].value + n};
+            const base::revision revision{plan.first[i].value + n};
             std::string buffer;
             std::string_view correlation = correlation_of(event.metadata, buffer);
             if (!correlation.empty() && correlation.data() == buffer.data()) {
@@ -258,14 +190,23 @@ append_outcome log_writer::stage(const std::vector<stream_write>& writes,
             entries_.push_back({write.stream, event.type, correlation, revision, at});
             entry_ids_.push_back(event.id);
             parts_.ids.add(write.stream, event.id, {revision, at});
+            if (i == plan.outcome_write && n == plan.outcome_event) {
+                plan.outcome.position = at;
+            }
             at.value += sizeof(format::record_header) + write.stream.size() + event.type.size() +
                         event.metadata.size() + event.data.size();
+        }
+        if (!write.events.empty()) {
+            note_staged(states_, write, plan.first[i]);
+            if (is_metadata_stream(write.stream)) {
+                changed_metadata_.emplace_back(described_stream(write.stream));
+            }
         }
     }
     IMMORTAL_ASSERT(at == tail_.end());
     parts_.index.add(begin, std::span(entries_).subspan(before));
     staged_.push_back({begin, entries_.size() - before});
-    return outcome;
+    return std::move(plan.outcome);
 }
 
 bool log_writer::make_room(std::uint64_t frame_bytes, std::vector<answer>& answers) {
@@ -302,6 +243,9 @@ void log_writer::commit(std::vector<answer>& answers) {
             meters_->groups.add();
             meters_->events.add(static_cast<double>(entries_.size()));
             meters_->head.set(static_cast<double>(tail_.durable().value));
+        }
+        for (const std::string& stream : changed_metadata_) {
+            parts_.reader.forget_metadata(stream);
         }
         forget_staged();
         parts_.index.made_durable(tail_.durable());
@@ -352,6 +296,7 @@ void log_writer::take_back_index() {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         parts_.ids.forget(entries_[i].stream, entry_ids_[i]);
     }
+    states_.clear();
     forget_staged();
 }
 
@@ -360,6 +305,7 @@ void log_writer::forget_staged() {
     entries_.clear();
     entry_ids_.clear();
     correlations_.clear();
+    changed_metadata_.clear();
 }
 
 bool log_writer::space_left(std::uint64_t bytes) {

@@ -1,8 +1,10 @@
 // The one thread that writes the log.
 #pragma once
 
+#include "eventlog/append_plan.hpp"
 #include "eventlog/append_queue.hpp"
 #include "eventlog/log_tail.hpp"
+#include "eventlog/stream_states.hpp"
 
 #include <atomic>
 #include <deque>
@@ -43,7 +45,6 @@ public:
 
 private:
     struct meters;
-    class facts;
     struct answer {
         append_callback done;
         base::result<append_outcome> outcome;
@@ -57,7 +58,7 @@ private:
     void run();
     void process(std::vector<pending_append>& group);
     void decide_one(pending_append& item, std::vector<answer>& answers);
-    append_outcome stage(const std::vector<stream_write>& writes, std::vector<facts>& streams);
+    append_outcome stage(const std::vector<stream_write>& writes, append_plan plan);
     // Makes room for the frame by committing and rolling. False: not writable now.
     bool make_room(std::uint64_t frame_bytes, std::vector<answer>& answers);
     void commit(std::vector<answer>& answers);
@@ -71,13 +72,15 @@ private:
     parts parts_;
     log_tail tail_;
     append_queue queue_;
+    stream_states states_;
     base::log_identity identity_;
     std::atomic<log_state> state_{log_state::writable};
     std::vector<staged_frame> staged_;
     std::vector<index_entry> entries_; // of the staged frames; the group keeps the appends alive
     std::vector<base::uuid> entry_ids_;
-    std::deque<std::string> correlations_;  // that entries refer to
-    std::optional<base::error> index_full_; // why no event may be staged in this group
+    std::deque<std::string> correlations_;      // that entries refer to
+    std::vector<std::string> changed_metadata_; // streams whose metadata is staged
+    std::optional<base::error> index_full_;     // why no event may be staged in this group
     std::unique_ptr<meters> meters_;
     std::thread thread_;
 };

@@ -6,14 +6,15 @@
 
 namespace immortal::eventstore {
 
-TEST_P(event_store_scenarios, an_empty_store_has_no_head_and_empty_pages) {
-    EXPECT_FALSE(store().head());
+TEST_P(event_store_scenarios, a_new_store_has_no_events_of_users) {
     EXPECT_FALSE(store().identity().id.is_nil());
     EXPECT_EQ(store().state(), write_state::writable);
     const stream_page page = read("s-1");
     EXPECT_TRUE(page.events.empty() && page.end && !page.last);
     EXPECT_TRUE(read_all().end);
-    EXPECT_TRUE(read_all(~0ull >> 1u, direction::backwards).end);
+    EXPECT_TRUE(read_all().events.empty());
+    const auto users = read_all(~0ull >> 1u, direction::backwards, 10, {{}, true});
+    EXPECT_TRUE(users.events.empty() && users.end);
     EXPECT_FALSE(last_of("s-1"));
 }
 

@@ -19,19 +19,24 @@ public:
         : source_(std::move(source)), published_(published) {}
 
     awaitable<base::result<batch>> next(std::size_t count_max,
-                                        std::size_t /*considered_max*/) override {
-        for (;;) {
+                                        std::size_t considered_max) override {
+        considered_max = std::max<std::size_t>(considered_max, 1);
+        for (std::size_t considered = 0;;) {
             const std::uint64_t seen = published_.version();
             if (cancelled_.load()) {
                 co_return base::fail(base::errc::cancelled, "the subscription was cancelled");
             }
-            auto pulled = source_->pull(std::max<std::size_t>(count_max, 1));
+            auto pulled = source_->pull(std::max<std::size_t>(count_max, 1),
+                                        considered_max == unbounded ? unbounded
+                                                                    : considered_max - considered);
             if (!pulled) {
                 co_return base::fail(std::move(pulled.error()));
             }
             const bool first_time = pulled->caught_up && !was_caught_up_;
             was_caught_up_ = was_caught_up_ || pulled->caught_up;
-            if (!pulled->events.empty() || first_time) {
+            considered += pulled->considered;
+            if (!pulled->events.empty() || first_time || considered >= considered_max) {
+                pulled->considered = considered;
                 co_return std::move(*pulled);
             }
             if (pulled->caught_up) {
@@ -54,6 +59,18 @@ private:
     bool was_caught_up_ = false;
 };
 
+class refused_source final : public catch_up_source {
+public:
+    explicit refused_source(base::error why) : why_(std::move(why)) {}
+    base::result<subscription::batch> pull(std::size_t /*count_max*/,
+                                           std::size_t /*considered_max*/) override {
+        return base::fail(why_);
+    }
+
+private:
+    base::error why_;
+};
+
 } // namespace
 
 std::unique_ptr<subscription> make_catch_up(std::unique_ptr<catch_up_source> source,
@@ -61,14 +78,8 @@ std::unique_ptr<subscription> make_catch_up(std::unique_ptr<catch_up_source> sou
     return std::make_unique<catch_up_subscription>(std::move(source), published);
 }
 
-bool matches(const all_filter& filter, std::string_view stream, std::string_view type) {
-    if (filter.user_events_only && (stream.starts_with('$') || type.starts_with('$'))) {
-        return false;
-    }
-    return filter.stream_prefixes.empty() ||
-           std::ranges::any_of(filter.stream_prefixes, [stream](const std::string& prefix) {
-               return stream.starts_with(prefix);
-           });
+std::unique_ptr<catch_up_source> make_refused_source(base::error why) {
+    return std::make_unique<refused_source>(std::move(why));
 }
 
 } // namespace immortal::eventstore

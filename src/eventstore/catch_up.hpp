@@ -13,9 +13,10 @@ namespace immortal::eventstore {
 class catch_up_source {
 public:
     virtual ~catch_up_source() = default;
-    // The next events, at most `count_max` unless one batch has more; `caught_up` if nothing more
-    // was durable. Does not wait.
-    [[nodiscard]] virtual base::result<subscription::batch> pull(std::size_t count_max) = 0;
+    // The next events, at most `count_max` unless one batch has more, after looking at no more than
+    // `considered_max`; `caught_up` if nothing more was durable. Does not wait.
+    [[nodiscard]] virtual base::result<subscription::batch> pull(std::size_t count_max,
+                                                                 std::size_t considered_max) = 0;
 };
 
 // `published` is notified after every publication and when the store ends; it outlives the
@@ -23,7 +24,7 @@ public:
 [[nodiscard]] std::unique_ptr<subscription> make_catch_up(std::unique_ptr<catch_up_source> source,
                                                           runtime::async_event& published);
 
-[[nodiscard]] bool matches(const all_filter& filter, std::string_view stream,
-                           std::string_view type);
+// A source that answers every pull with an error.
+[[nodiscard]] std::unique_ptr<catch_up_source> make_refused_source(base::error why);
 
 } // namespace immortal::eventstore

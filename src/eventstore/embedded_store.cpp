@@ -2,6 +2,7 @@
 
 #include "eventlog/log.hpp"
 #include "eventstore/catch_up.hpp"
+#include "eventstore/embedded_reading.hpp"
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -20,18 +21,6 @@ using base::position;
 using base::revision;
 
 using outcome = base::result<append_outcome>;
-
-// How much of the log one step of a subscription looks through.
-constexpr std::uint64_t scan_bytes = 1u << 20u;
-
-eventlog::record_filter record_filter_of(const all_filter& filter) {
-    if (filter.stream_prefixes.empty() && !filter.user_events_only) {
-        return {};
-    }
-    return [filter](const eventlog::record_view& record) {
-        return matches(filter, record.stream, record.type);
-    };
-}
 
 // Resumes the waiting coroutine on its own executor.
 template <typename Handler>
@@ -68,73 +57,6 @@ struct start_append {
     }
 };
 
-class all_source final : public catch_up_source {
-public:
-    all_source(eventlog::log& log, std::optional<position> after, const all_filter& filter)
-        : log_(log), filter_(record_filter_of(filter)), from_{after ? after->value + 1 : 0},
-          processed_(after.value_or(position{})) {}
-
-    base::result<subscription::batch> pull(std::size_t count_max) override {
-        auto slice =
-            log_.read_all(from_, direction::forwards, count_max, filter_, scan_bytes, where_);
-        if (!slice) {
-            return base::fail(std::move(slice.error()));
-        }
-        where_ = eventlog::read_start::boundary;
-        subscription::batch out;
-        // Whole batches only, unless the first one alone fills the page.
-        const bool cut =
-            !slice->events.empty() && slice->whole > 0 && slice->whole < slice->events.size();
-        if (cut) {
-            slice->events.resize(slice->whole);
-        }
-        from_ = cut ? slice->whole_next : slice->next;
-        const auto seen = cut ? slice->whole_last_seen : slice->last_seen;
-        processed_ = seen.value_or(processed_);
-        out.events = std::move(slice->events);
-        out.processed = processed_;
-        out.caught_up = !cut && slice->end;
-        return out;
-    }
-
-private:
-    eventlog::log& log_;
-    eventlog::record_filter filter_;
-    position from_;
-    eventlog::read_start where_ = eventlog::read_start::anywhere;
-    position processed_;
-};
-
-class stream_source final : public catch_up_source {
-public:
-    stream_source(eventlog::log& log, std::string stream, std::optional<revision> after)
-        : log_(log), stream_(std::move(stream)), from_{after ? after->value + 1 : 0} {}
-
-    base::result<subscription::batch> pull(std::size_t count_max) override {
-        auto slice = log_.read_stream(stream_, from_, direction::forwards, count_max);
-        if (!slice) {
-            return base::fail(std::move(slice.error()));
-        }
-        const bool cut = slice->whole > 0 && slice->whole < slice->events.size();
-        if (cut) {
-            slice->events.resize(slice->whole);
-        }
-        if (!slice->events.empty()) {
-            from_ = {slice->events.back().revision.value + 1};
-            processed_ = slice->events.back().position;
-        }
-        return subscription::batch{.events = std::move(slice->events),
-                                   .processed = processed_,
-                                   .caught_up = !cut && slice->end};
-    }
-
-private:
-    eventlog::log& log_;
-    std::string stream_;
-    revision from_;
-    position processed_;
-};
-
 class embedded_store final : public event_store {
 public:
     explicit embedded_store(eventlog::log& log)
@@ -149,20 +71,29 @@ public:
 
     awaitable<base::result<stream_page>>
     read_stream(std::string stream, revision from, direction way, std::size_t count_max) override {
+        if (eventlog::view_of(stream)) {
+            co_return read_view(log_, stream, from, way, count_max);
+        }
         auto slice = log_.read_stream(stream, from, way, count_max);
         if (!slice) {
             co_return base::fail(std::move(slice.error()));
         }
-        co_return stream_page{
-            .events = std::move(slice->events), .last = slice->last, .end = slice->end};
+        co_return stream_page{.events = std::move(slice->events),
+                              .last = slice->last,
+                              .end = slice->end,
+                              .soft_deleted = slice->soft_deleted,
+                              .next_readable = slice->next_readable};
     }
 
     awaitable<base::result<std::optional<revision>>> stream_head(std::string stream) override {
-        co_return log_.stream_head(stream);
+        co_return head_of(stream);
     }
 
     awaitable<base::result<stream_info>> info(std::string stream) override {
-        auto last = co_await stream_head(std::move(stream));
+        if (!eventlog::view_of(stream)) {
+            co_return log_.info(stream);
+        }
+        auto last = head_of(stream);
         if (!last) {
             co_return base::fail(std::move(last.error()));
         }
@@ -171,16 +102,17 @@ public:
 
     awaitable<base::result<std::vector<resolved_event>>>
     resolve_links(std::vector<recorded_event> events) override {
-        std::vector<resolved_event> out;
-        for (recorded_event& event : events) {
-            out.push_back({.event = std::move(event), .link = {}});
-        }
-        co_return out;
+        log_links source(log_);
+        co_return follow_links(std::move(events), source);
     }
 
     awaitable<base::result<all_page>> read_all(position from, direction way, std::size_t count_max,
                                                all_filter filter) override {
-        const auto wanted = record_filter_of(filter);
+        auto compiled = event_filter::compile(filter);
+        if (!compiled) {
+            co_return base::fail(std::move(compiled.error()));
+        }
+        const auto wanted = record_filter_of(std::move(*compiled));
         all_page page;
         page.next = from;
         // A page is full or at the end; between looks through long stretches others get the thread.
@@ -203,13 +135,12 @@ public:
 
     std::unique_ptr<subscription> subscribe_all(std::optional<position> after,
                                                 all_filter filter) override {
-        return make_catch_up(std::make_unique<all_source>(log_, after, filter), published_);
+        return make_catch_up(make_all_source(log_, after, filter), published_);
     }
 
     std::unique_ptr<subscription> subscribe_stream(std::string stream,
                                                    std::optional<revision> after) override {
-        return make_catch_up(std::make_unique<stream_source>(log_, std::move(stream), after),
-                             published_);
+        return make_catch_up(make_stream_source(log_, std::move(stream), after), published_);
     }
 
     std::optional<position> head() const override { return log_.head().last_event; }
@@ -230,6 +161,18 @@ public:
     }
 
 private:
+    base::result<std::optional<revision>> head_of(const std::string& stream) {
+        const auto view = eventlog::view_of(stream);
+        if (!view) {
+            return log_.stream_head(stream);
+        }
+        const auto size = log_.view_size(view->view, view->name);
+        if (!size) {
+            return base::fail(size.error());
+        }
+        return *size == 0 ? std::nullopt : std::optional(revision{*size - 1});
+    }
+
     eventlog::log& log_;
     runtime::async_event published_;
     std::uint64_t ticket_;

@@ -25,6 +25,7 @@ using eventlog::direction;
 using eventlog::expected_revision;
 using eventlog::new_event;
 using eventlog::recorded_event;
+using eventlog::stream_info; // a stream's state beside its events
 using eventlog::stream_write;
 
 // A page of a stream. Forwards: revisions from `from` up. Backwards: from `from` down. What
@@ -34,15 +35,9 @@ struct stream_page {
     std::optional<base::revision> last; // of the stream, when read; empty: the stream has no events
     bool end = true;                    // nothing further in this direction at the time of the read
     bool soft_deleted = false;          // no events are shown; `last` is still the last revision
-    std::optional<base::revision> next_readable = {}; // the first one shown at or after `from`
-};
-
-// A stream's state beside its events.
-struct stream_info {
-    std::optional<base::revision> last; // what truncation hides counts; empty: never written
-    bool soft_deleted = false;
-    bool tombstoned = false;                               // `last` is tombstone_revision
-    std::optional<recorded_event> metadata = std::nullopt; // the last event of `$$<stream>`
+    // Forwards: the first revision shown at or after `from`, or the one that will come next.
+    // Backwards: the first shown at or before `from`, empty if there is none.
+    std::optional<base::revision> next_readable = {};
 };
 
 // An event as a reader sees it who follows links (events of type `$>`, data "<number>@<stream>").
@@ -60,7 +55,9 @@ struct all_page {
 // Matches an event if every part that is given says yes: its stream (type) starts with one of the
 // prefixes; the expression is found in its stream (type), RE2 syntax, unanchored, case-sensitive;
 // with `user_events_only`, neither stream nor type begins with '$'. An expression that does not
-// compile is refused with invalid_argument by the first read.
+// compile is refused with invalid_argument by the first read. What a server keeps to itself is
+// never shown: streams `$epoch-information`, and `$persistentsubscription-$all::...` ending in
+// `-checkpoint` or `-parked`.
 struct all_filter {
     std::vector<std::string> stream_prefixes = {};
     bool user_events_only = false;
@@ -88,11 +85,13 @@ public:
             events;                 // whole batches only, unless one batch exceeds `count_max`
         base::position processed;   // every matching event up to here has been delivered
         bool caught_up = false;     // nothing more was durable when this was read
-        std::size_t considered = 0; // events looked at, matching or not (subscribe_all)
+        std::size_t considered = 0; // events looked at since the last batch (subscribe_all)
     };
     // Waits until there is something: events, or (once, when first caught up) an empty batch with
     // `caught_up`. Errors: cancelled, unavailable (remote: the subscription re-connects by itself
-    // before it gives up), deleted. With `considered_max` a batch of subscribe_all comes as soon as
+    // before it gives up), deleted (the stream was tombstoned; a subscription that had begun before
+    // gives the `$streamDeleted` event first), invalid_argument. A stream that is not there yet, or
+    // soft-deleted, is waited for. With `considered_max` a batch of subscribe_all comes as soon as
     // so many events were looked at, with or without a match, and may then end inside a batch.
     virtual awaitable<base::result<batch>> next(std::size_t count_max,
                                                 std::size_t considered_max = unbounded) = 0;
@@ -112,16 +111,20 @@ public:
     // expectation) gives the first outcome, marked `repeated`.
     // Soft deletes and tombstones are writes like others (stream_write::action). Writing to a soft
     // deleted stream undeletes it; its numbers go on. Streams that are views refuse every write
-    // (invalid_argument).
+    // (invalid_argument with reason "system_view"). A write to a tombstoned stream, or one that
+    // expects a soft-deleted stream to exist, is refused with deleted (reason "tombstoned",
+    // "soft_deleted"; `field` names the stream).
     virtual awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) = 0;
 
-    // `count_max` >= 1. A stream without events gives an empty page. Views (views.hpp: `$ce-x`,
+    // `count_max` >= 1. A stream without events gives an empty page. Views
+    // (eventlog/system_view.hpp: `$ce-x`,
     // `$et-x`, `$bc-x`, `$streams`, `$category-x`) are read like streams and give link events.
     // Errors: deleted (tombstoned), invalid_argument, unavailable, corrupt.
     virtual awaitable<base::result<stream_page>>
     read_stream(std::string stream, base::revision from, direction way, std::size_t count_max) = 0;
 
-    // The last revision, or empty for a stream without events.
+    // The last revision, or empty for a stream without events. What is hidden or soft-deleted
+    // counts; of a tombstoned stream it is tombstone_revision.
     virtual awaitable<base::result<std::optional<base::revision>>>
     stream_head(std::string stream) = 0;
 

@@ -55,6 +55,7 @@ protected:
     void SetUp() override {
         engine_.start();
         holder_ = GetParam().make();
+        before_ = store().head();
     }
     void TearDown() override {
         engine_.stop();
@@ -62,6 +63,8 @@ protected:
     }
 
     event_store& store() { return holder_->store(); }
+    // What a new store wrote by itself stands before the scenario's events.
+    [[nodiscard]] std::uint64_t start() const { return before_ ? before_->value + 1 : 0; }
 
     base::result<append_outcome> append(std::vector<stream_write> writes) {
         return engine_.run(store().append(std::move(writes)));
@@ -78,8 +81,12 @@ protected:
         EXPECT_TRUE(page) << page.error().message;
         return page.value_or(stream_page{});
     }
+    // Only what the scenario wrote, unless it reads backwards beyond that.
     all_page read_all(std::uint64_t from = 0, direction way = direction::forwards,
                       std::size_t count = 1000, all_filter filter = {}) {
+        if (way == direction::forwards) {
+            from = std::max(from, start());
+        }
         auto page = engine_.run(store().read_all({from}, way, count, std::move(filter)));
         EXPECT_TRUE(page) << page.error().message;
         return page.value_or(all_page{});
@@ -118,8 +125,46 @@ protected:
         return out;
     }
 
+    static void expect_refused(const base::result<append_outcome>& outcome, base::errc code,
+                               const std::string& reason) {
+        ASSERT_FALSE(outcome);
+        EXPECT_EQ(outcome.error().code, code) << outcome.error().message;
+        EXPECT_EQ(outcome.error().reason, reason);
+    }
+    base::result<append_outcome> remove(std::string stream, expected_revision expected = {}) {
+        return append({{std::move(stream), expected, {}, stream_write::action::soft_delete}});
+    }
+    base::result<append_outcome> tombstone(std::string stream, expected_revision expected = {}) {
+        return append({{std::move(stream), expected, {}, stream_write::action::tombstone}});
+    }
+    // Writes metadata and gives the outcome.
+    base::result<append_outcome> set_metadata(const std::string& stream, std::string json,
+                                              std::uint64_t number = 900'000) {
+        new_event event = make_event(number + metadata_written_++, "$metadata");
+        event.data = std::move(json);
+        event.metadata.clear();
+        return append("$$" + stream, expected_revision::any(), {std::move(event)});
+    }
+    stream_info info(std::string stream) {
+        auto found = engine_.run(store().info(std::move(stream)));
+        EXPECT_TRUE(found) << found.error().message;
+        return found.value_or(stream_info{});
+    }
+    base::errc read_error(std::string stream) {
+        auto page =
+            engine_.run(store().read_stream(std::move(stream), {0}, direction::forwards, 10));
+        return page ? base::errc::internal : page.error().code;
+    }
+    std::vector<resolved_event> resolve(std::vector<recorded_event> events) {
+        auto found = engine_.run(store().resolve_links(std::move(events)));
+        EXPECT_TRUE(found) << found.error().message;
+        return found.value_or(std::vector<resolved_event>{});
+    }
+
     runtime::engine engine_;
     std::unique_ptr<scenario_store> holder_;
+    std::optional<base::position> before_; // the head of the new store
+    std::uint64_t metadata_written_ = 0;
 };
 
 using expected = expected_revision;

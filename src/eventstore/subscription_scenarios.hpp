@@ -8,7 +8,7 @@ namespace immortal::eventstore {
 
 TEST_P(event_store_scenarios, a_subscription_catches_up_and_goes_on_live) {
     append("s-1", expected::any(), make_events(1, 3)).value();
-    const auto all = store().subscribe_all(std::nullopt);
+    const auto all = store().subscribe_all(before_);
     auto batch = next(*all);
     ASSERT_TRUE(batch);
     EXPECT_EQ(batch->events.size(), 3u);
@@ -46,7 +46,7 @@ TEST_P(event_store_scenarios, a_subscription_delivers_whole_batches) {
                 {"b-1", expected::any(), make_events(i * 10 + 3, 1)}})
             .value();
     }
-    const auto all = store().subscribe_all(std::nullopt);
+    const auto all = store().subscribe_all(before_);
     EXPECT_EQ(next(*all, 4)->events.size(), 3u);
     EXPECT_EQ(next(*all, 7)->events.size(), 6u);
     EXPECT_EQ(next(*all, 2)->events.size(), 2u); // this batch exceeds count_max
@@ -59,7 +59,7 @@ TEST_P(event_store_scenarios, a_subscription_delivers_whole_batches) {
 TEST_P(event_store_scenarios, a_filtered_subscription_reports_how_far_it_looked) {
     append("player-1", expected::any(), make_events(1, 2)).value();
     append("guild-1", expected::any(), make_events(3, 2)).value();
-    const auto players = store().subscribe_all(std::nullopt, {{"player-"}, false});
+    const auto players = store().subscribe_all(before_, {{"player-"}, false});
     auto batch = next(*players);
     ASSERT_TRUE(batch);
     EXPECT_EQ(batch->events.size(), 2u);
@@ -70,7 +70,7 @@ TEST_P(event_store_scenarios, a_filtered_subscription_reports_how_far_it_looked)
 }
 
 TEST_P(event_store_scenarios, a_cancelled_subscription_ends) {
-    const auto all = store().subscribe_all(std::nullopt);
+    const auto all = store().subscribe_all(before_);
     EXPECT_TRUE(next(*all)->caught_up);
     auto pending =
         boost::asio::co_spawn(engine_.executor(), all->next(10), boost::asio::use_future);
