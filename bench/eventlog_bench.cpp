@@ -1,10 +1,15 @@
 // Benchmarks of the event log beside the limits of the machine, measured in the same run.
 //
-// usage: eventlog_bench [--folder DIR] [--events MILLIONS] [--long]
+// usage: eventlog_bench [--folder DIR] [--events MILLIONS] [--correlations 1]
+//        eventlog_bench --grow MILLIONS [--folder DIR]
 //
 // Prints one JSON line per figure: {"name", "value", "unit", "limit", "target"}. Everything is
 // durable: fdatasync of the data and of the head anchor before each acknowledgement, hash chain
-// included. The index holds streams, categories and types.
+// included. The index stands on disk and holds streams, categories and types; with --correlations
+// each event has a correlation id, one for every four, and is found by it.
+//
+// --grow appends 100-byte events up to so many millions, and stops while 15 GiB are still free: the
+// cost per event at the end beside that of the first million.
 #include "base/clock.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
@@ -16,14 +21,19 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <future>
 #include <iostream>
 #include <mutex>
+#include <sstream>
 #include <string>
+#include <sys/wait.h>
 #include <thread>
 #include <time.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -33,8 +43,11 @@ using namespace immortal::eventlog;
 using steady = std::chrono::steady_clock;
 
 constexpr std::size_t batch = 1024;
-constexpr std::size_t event_bytes = 400;
 constexpr std::uint64_t streams = 100'000;
+constexpr std::uint64_t free_bytes_min = 15ull << 30u;
+
+std::size_t event_bytes = 400;
+bool correlations = false;
 
 base::posix_file_system files;
 base::system_clock clock_;
@@ -57,13 +70,17 @@ new_event make_event(std::uint64_t number) {
     std::memcpy(event.id.bytes.data(), &number, 8);
     event.id.bytes[15] = 1;
     event.type = number % 3 == 0 ? "CultivationProgressed" : "ExperienceGained";
-    event.metadata = R"({"actor":"player","schemaVersion":1})";
+    event.metadata = correlations ? fmt::format(R"({{"$correlationId":"{:016x}"}})", number / 4)
+                                  : R"({"actor":"player","schemaVersion":1})";
     event.data.assign(event_bytes - event.metadata.size() - event.type.size(), 'x');
     return event;
 }
 
 std::unique_ptr<eventlog::log> open_log(const std::string& folder) {
-    auto opened = eventlog::log::open({.folder = folder}, files, clock_, random_, nullptr);
+    log_settings settings{.folder = folder};
+    settings.index.folder = folder + "/index";
+    settings.index.correlations = correlations;
+    auto opened = eventlog::log::open(settings, files, clock_, random_, nullptr);
     if (!opened) {
         std::cerr << opened.error().message << "\n";
         std::exit(1);
@@ -96,7 +113,7 @@ double cpu_seconds() {
 
 // Keeps `depth` batches under way until `count` were acknowledged.
 double append_batches(eventlog::log& log, std::uint64_t count, std::size_t depth,
-                      std::uint64_t& number) {
+                      std::uint64_t& number, bool tell = true) {
     std::mutex mutex;
     std::condition_variable changed;
     std::size_t under_way = 0;
@@ -128,8 +145,10 @@ double append_batches(eventlog::log& log, std::uint64_t count, std::size_t depth
     }
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return under_way == 0; });
-    print("processor time per event of a batch, making it included",
-          (cpu_seconds() - cpu) / static_cast<double>(count * batch) * 1e6, "us", 0, "");
+    if (tell) {
+        print("processor time per event of a batch, making it included",
+              (cpu_seconds() - cpu) / static_cast<double>(count * batch) * 1e6, "us", 0, "");
+    }
     return static_cast<double>(count * batch) / seconds_since(began);
 }
 
@@ -224,9 +243,24 @@ void bench_single_threads(eventlog::log& log, std::uint64_t& number) {
           static_cast<double>(done.load()) / seconds_since(began), "events/s", 0, "");
 }
 
+// Reads random streams' first 100 events. Returns the median in microseconds.
+double read_streams(eventlog::log& log, int rounds, std::uint64_t seed, std::size_t& found) {
+    std::vector<double> took;
+    for (int i = 0; i < rounds; ++i) {
+        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+        const std::string stream = fmt::format("player-{:08}", (seed >> 33u) % streams);
+        const auto began = steady::now();
+        auto slice = log.read_stream(stream, {0}, direction::forwards, 100);
+        took.push_back(seconds_since(began) * 1e6);
+        found += slice->events.size();
+    }
+    std::ranges::sort(took);
+    return took[took.size() / 2];
+}
+
 void bench_reads(eventlog::log& log, std::uint64_t events) {
     std::uint64_t read = 0;
-    auto began = steady::now();
+    const auto began = steady::now();
     base::position from;
     for (bool end = false; !end && read < 4'000'000;) {
         auto slice =
@@ -238,23 +272,91 @@ void bench_reads(eventlog::log& log, std::uint64_t events) {
     print("read all, sequential", static_cast<double>(read) / seconds_since(began), "events/s", 0,
           ">= 1000000");
 
-    // Streams of 100 events over the whole log.
+    // Streams of 100 events over the whole log, the second time warm.
     constexpr int rounds = 2000;
-    std::vector<double> took;
-    std::uint64_t seed = 99;
     std::size_t found = 0;
-    for (int i = 0; i < rounds; ++i) {
-        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-        const std::string stream = fmt::format("player-{:08}", (seed >> 33u) % streams);
-        began = steady::now();
-        auto slice = log.read_stream(stream, {0}, direction::forwards, 100);
-        took.push_back(seconds_since(began) * 1e6);
-        found += slice->events.size();
-    }
-    std::ranges::sort(took);
+    read_streams(log, rounds, 99, found);
+    found = 0;
+    const double median = read_streams(log, rounds, 99, found);
     print(fmt::format("read a stream's first 100 events, {} M events, median of {:.0f} events",
                       events / 1'000'000, static_cast<double>(found) / rounds),
-          took[took.size() / 2], "us", 0, "<= 150");
+          median, "us", 0, "<= 150");
+}
+
+// Makes the kernel forget what it keeps of the log's and its index's files.
+void forget_pages(const std::string& folder) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        if (entry.is_regular_file()) {
+            const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+            ::fdatasync(file);
+            ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+            ::close(file);
+        }
+    }
+}
+
+double timed_open(const std::string& folder, std::unique_ptr<eventlog::log>& log) {
+    const auto began = steady::now();
+    log = open_log(folder);
+    return seconds_since(began);
+}
+
+void bench_starts(const std::string& folder, std::uint64_t& number) {
+    const auto millions = number / 1'000'000;
+    std::unique_ptr<eventlog::log> log;
+    print(fmt::format("open with {} M events", millions), timed_open(folder, log), "s", 0, "< 1");
+    log.reset();
+    // Another process appends a million and is killed.
+    const pid_t child = ::fork();
+    if (child == 0) {
+        auto appending = open_log(folder);
+        std::ostringstream quiet;
+        std::cout.rdbuf(quiet.rdbuf());
+        append_batches(*appending, 1'000'000 / batch, 4, number);
+        ::kill(::getpid(), SIGKILL);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    number += 1'000'000 / batch * batch;
+    print(fmt::format("open with {} M events after kill -9", number / 1'000'000),
+          timed_open(folder, log), "s", 0, "< 2");
+    log.reset();
+    forget_pages(folder);
+    print("the same, closed well, from a cold page cache", timed_open(folder, log), "s", 0, "");
+    std::size_t found = 0;
+    forget_pages(folder);
+    print("read a stream's first 100 events, page cache cold, median",
+          read_streams(*log, 200, 7, found), "us", 0, "");
+    log.reset();
+    std::filesystem::remove_all(folder + "/index");
+    const double rebuilt = timed_open(folder, log);
+    print(fmt::format("open without the index folder, {} M events", number / 1'000'000), rebuilt,
+          "s", 0, "");
+    print("rebuild of the index", static_cast<double>(number) / rebuilt, "events/s", 0, "");
+}
+
+void bench_grow(const std::string& folder, std::uint64_t millions) {
+    event_bytes = 100;
+    auto log = open_log(folder + "/log");
+    std::uint64_t number = 0;
+    double first = 0;
+    double last = 0;
+    for (std::uint64_t done = 0; done < millions; ++done) {
+        if (std::filesystem::space(folder).available < free_bytes_min) {
+            break;
+        }
+        last = 1e6 / append_batches(*log, 1'000'000 / batch, 4, number, false);
+        first = done == 0 ? last : first;
+        if (done % 10 == 9) {
+            print(fmt::format("cost per 100-byte event at {} M", done + 1), last, "us", first, "");
+        }
+    }
+    print(fmt::format("cost per event at {} M beside that at 1 M", number / 1'000'000),
+          last / first, "", 1.0, "<= 1.2");
+    bench_reads(*log, number);
+    log.reset();
+    print(fmt::format("open with {} M events", number / 1'000'000),
+          timed_open(folder + "/log", log), "s", 0, "");
 }
 
 } // namespace
@@ -263,15 +365,23 @@ int main(int argc, char** argv) {
     base::configure_log(base::log_level::error, base::log_format::text);
     std::string folder = std::filesystem::temp_directory_path().string();
     std::uint64_t millions = 10;
+    std::uint64_t grow = 0;
     for (int i = 1; i + 1 < argc; ++i) {
         const std::string_view name = argv[i];
         folder = name == "--folder" ? argv[i + 1] : folder;
         millions = name == "--events" ? std::stoull(argv[i + 1]) : millions;
+        grow = name == "--grow" ? std::stoull(argv[i + 1]) : grow;
+        correlations = correlations || name == "--correlations";
     }
     folder += "/immortal-bench-XXXXXX";
     folder = mkdtemp(folder.data());
     std::filesystem::create_directory(folder + "/limits");
 
+    if (grow > 0) {
+        bench_grow(folder, grow);
+        std::filesystem::remove_all(folder);
+        return 0;
+    }
     auto log = open_log(folder + "/log");
     std::uint64_t number = 0;
     const double raw =
@@ -282,9 +392,7 @@ int main(int argc, char** argv) {
     print("batch append (1024), four under way", append_batches(*log, first - first / 2, 4, number),
           "events/s", raw, ">= 600000");
     log.reset();
-    auto began = steady::now();
-    log = open_log(folder + "/log");
-    print("open with 1 M events", seconds_since(began), "s", 0, "");
+    print("open with 1 M events", timed_open(folder + "/log", log), "s", 0, "");
     if (millions > 1) {
         const std::uint64_t rest = (millions - 1) * 1'000'000 / batch;
         print(fmt::format("batch append (1024), four under way, up to {} M events", millions),
@@ -295,11 +403,7 @@ int main(int argc, char** argv) {
     bench_single(*log, folder + "/limits", number);
     bench_single_threads(*log, number);
     log.reset();
-    began = steady::now();
-    log = open_log(folder + "/log");
-    print(fmt::format("open with {} M events", number / 1'000'000), seconds_since(began), "s", 0,
-          "< 1 (with the index on disk)");
-    log.reset();
+    bench_starts(folder + "/log", number);
     std::filesystem::remove_all(folder);
     return 0;
 }
