@@ -33,10 +33,16 @@ public:
     // The client's next message; empty when it has finished sending. One read at a time, beside a
     // write. Nothing is read from the network before it is asked for (beyond the HTTP/2 window).
     virtual awaitable<std::optional<grpc::ByteBuffer>> read() = 0;
+    // After read() gave nothing, for methods that act on the end of the client's messages: whether
+    // the client really finished (true), or broke off, which looks the same to read(). Once, before
+    // anything is written.
+    virtual awaitable<bool> confirm_end() = 0;
     // Sends a message; comes back when there is room for another (HTTP/2 flow control). One write
     // at a time, beside a read. With more::follows it may wait for the next one to be sent
     // together. False: the client is gone.
     virtual awaitable<bool> write(grpc::ByteBuffer message, more then = more::no) = 0;
+    // The last message of the call: sent together with its status, if that is OK. At most once.
+    virtual void write_last(grpc::ByteBuffer message) = 0;
 };
 
 // Serves one call; its status is sent to the client with its trailers. `asked` lives until the

@@ -141,16 +141,31 @@ awaitable<std::optional<grpc::ByteBuffer>> call_driver::read() {
     co_return std::move(incoming_);
 }
 
+awaitable<bool> call_driver::confirm_end() {
+    // Sending the headers fails on a stream that was reset, and a reset closes both directions of a
+    // stream at once: this cannot come before the news that ended the read.
+    stream_.SendInitialMetadata(begin(write_));
+    begun_ = true;
+    co_return co_await completion(write_) && !gone_;
+}
+
 awaitable<bool> call_driver::write(grpc::ByteBuffer message, more then) {
     if (gone_) {
         co_return false;
     }
     grpc::WriteOptions options;
-    if (then == more::follows) {
+    // Never the first one: gRPC would keep the headers with it, and not answer before both are out.
+    if (then == more::follows && begun_) {
         options.set_buffer_hint();
     }
+    begun_ = true;
     stream_.Write(message, options, begin(write_));
     co_return co_await completion(write_);
+}
+
+void call_driver::write_last(grpc::ByteBuffer message) {
+    IMMORTAL_ASSERT(!last_);
+    last_ = std::move(message);
 }
 
 void call_driver::read_headers() {
@@ -224,7 +239,12 @@ void call_driver::finish(rpc_status status) {
     for (const auto& [key, value] : status.trailers) {
         context_.AddTrailingMetadata(key, key.ends_with("-bin") ? value : printable(value));
     }
-    stream_.Finish(grpc::Status(status.code, status.message), begin(finish_));
+    const grpc::Status ending(status.code, status.message);
+    if (last_ && status.is_ok()) {
+        stream_.WriteAndFinish(*last_, grpc::WriteOptions(), ending, begin(finish_));
+    } else {
+        stream_.Finish(ending, begin(finish_));
+    }
 }
 
 } // namespace immortal::esdb

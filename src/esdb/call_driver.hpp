@@ -52,7 +52,9 @@ public:
     [[nodiscard]] const principal& caller() const override { return caller_; }
     [[nodiscard]] boost::asio::any_io_executor executor() const override { return strand_; }
     awaitable<std::optional<grpc::ByteBuffer>> read() override;
+    awaitable<bool> confirm_end() override;
     awaitable<bool> write(grpc::ByteBuffer message, more then) override;
+    void write_last(grpc::ByteBuffer message) override;
 
 private:
     struct operation {
@@ -96,9 +98,11 @@ private:
 
     boost::asio::cancellation_signal cancel_;
     grpc::ByteBuffer incoming_;
+    std::optional<grpc::ByteBuffer> last_;
     call_headers headers_;
     principal caller_;
     const method* method_ = nullptr;
+    bool begun_ = false;    // something was written
     bool refused_ = false;  // one call too many; set before the strand runs
     bool ended_ = false;    // run() is over
     bool stopping_ = false; // the server cancelled the call

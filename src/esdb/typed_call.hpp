@@ -62,6 +62,12 @@ awaitable<bool> send(call& asked, const Message& message, more then = more::no) 
     return asked.write(message_bytes(message), then);
 }
 
+// The last message of a call that ends with OK.
+template <typename Message>
+void reply(call& asked, const Message& message) {
+    asked.write_last(message_bytes(message));
+}
+
 // Serves a unary method: `answer(call&, Request) -> awaitable<rpc_result<Response>>`, copied.
 template <typename Request, typename Response, typename Answer>
 awaitable<rpc_status> serve_unary(call& asked, Answer answer) {
@@ -73,7 +79,7 @@ awaitable<rpc_status> serve_unary(call& asked, Answer answer) {
     if (!response) {
         co_return std::move(response.error());
     }
-    (void)co_await send(asked, *response);
+    reply(asked, *response);
     co_return rpc_status{};
 }
 

@@ -1,0 +1,31 @@
+// Appends through the port: with a deadline, and with what clients want to know of a conflict.
+#pragma once
+
+#include "esdb/service_context.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace immortal::esdb {
+
+// store.append, given up after `limit` (errc::timeout: it may still have been written, as whoever
+// repeats it with the same ids finds out).
+[[nodiscard]] awaitable<base::result<eventstore::append_outcome>>
+append_within(eventstore::event_store& store, std::vector<eventstore::stream_write> writes,
+              std::chrono::milliseconds limit);
+
+// The last revision of `stream`, for telling why an expectation did not hold; -1 without events.
+// Empty: the store does not say.
+[[nodiscard]] awaitable<std::optional<std::int64_t>> current_version(eventstore::event_store& store,
+                                                                     std::string stream);
+
+// The rights that writing `event types` to `stream` needs is `write`; the authorizer knows that
+// `$$x` is the metadata of `x`.
+[[nodiscard]] awaitable<base::status> may_write(const service_context& context, principal who,
+                                                std::string stream);
+
+// Empty: fine. A name that no stream can have.
+[[nodiscard]] std::optional<std::string> name_fault(const std::string& stream);
+
+} // namespace immortal::esdb

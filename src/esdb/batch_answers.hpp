@@ -1,0 +1,24 @@
+// The in-band errors of BatchAppend. For .cpp files.
+#pragma once
+
+#include "esproto/convert.hpp"
+#include "esproto/wire/status.pb.h"
+
+#include <optional>
+#include <string>
+
+namespace immortal::esdb::batch_answers {
+
+using status = ::google::rpc::Status;
+
+[[nodiscard]] status wrong_version(std::int64_t expected, std::optional<std::int64_t> current);
+[[nodiscard]] status stream_deleted(const std::string& stream);
+[[nodiscard]] status access_denied();
+[[nodiscard]] status timed_out();
+[[nodiscard]] status append_too_large(std::size_t size_max);
+[[nodiscard]] status event_too_large(const base::uuid& id, std::size_t size, std::size_t size_max);
+[[nodiscard]] status bad_request(std::string message);
+[[nodiscard]] status busy(std::string message); // not done; trying again may succeed
+[[nodiscard]] status internal(std::string message);
+
+} // namespace immortal::esdb::batch_answers

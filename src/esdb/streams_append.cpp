@@ -1,0 +1,210 @@
+// Streams.Append, Delete and Tombstone.
+#include "esdb/append_outcomes.hpp"
+#include "esdb/event_messages.hpp"
+#include "esdb/streams_service.hpp"
+#include "esdb/typed_call.hpp"
+#include "esproto/wire/streams.grpc.pb.h"
+
+namespace immortal::esdb {
+
+namespace wire = ::event_store::client::streams;
+namespace expected = esproto::expected;
+using action = eventstore::stream_write::action;
+
+namespace {
+
+// Both generations of the fields.
+wire::AppendResp wrong_version(std::int64_t wanted, std::optional<std::int64_t> current) {
+    wire::AppendResp message;
+    auto& out = *message.mutable_wrong_expected_version();
+    if (!current || *current < 0) {
+        out.mutable_no_stream_20_6_0();
+        out.mutable_current_no_stream();
+    } else {
+        out.set_current_revision_20_6_0(static_cast<std::uint64_t>(*current));
+        out.set_current_revision(static_cast<std::uint64_t>(*current));
+    }
+    switch (wanted) {
+    case expected::any:
+        out.mutable_any_20_6_0();
+        out.mutable_expected_any();
+        break;
+    case expected::stream_exists:
+        out.mutable_stream_exists_20_6_0();
+        out.mutable_expected_stream_exists();
+        break;
+    case expected::no_stream:
+        out.set_expected_revision_20_6_0(esproto::end_value);
+        out.mutable_expected_no_stream();
+        break;
+    default:
+        out.set_expected_revision_20_6_0(static_cast<std::uint64_t>(wanted));
+        out.set_expected_revision(static_cast<std::uint64_t>(wanted));
+    }
+    return message;
+}
+
+wire::AppendResp success(const eventstore::append_outcome& outcome, bool any_event) {
+    wire::AppendResp message;
+    auto& out = *message.mutable_success();
+    if (outcome.last_revisions.front()) {
+        out.set_current_revision(outcome.last_revisions.front()->value);
+    } else {
+        out.mutable_no_stream();
+    }
+    if (any_event) {
+        out.mutable_position()->set_commit_position(outcome.position.value);
+        out.mutable_position()->set_prepare_position(outcome.position.value);
+    } else {
+        out.mutable_no_position();
+    }
+    return message;
+}
+
+rpc_status refusal_of(proposal_fault fault) {
+    switch (fault) {
+    case proposal_fault::metadata_missing:
+        return refusal::metadata_missing();
+    case proposal_fault::bad_id:
+        return refusal::unknown("An event's identifier must be a UUID and not the empty one.");
+    default:
+        return refusal::unknown("An event's type must not be empty.");
+    }
+}
+
+} // namespace
+
+awaitable<rpc_result<eventstore::stream_write>>
+streams_service::receive_append(call& asked, byte_budget::share& share, std::int64_t& wanted) {
+    auto first = co_await receive_only<wire::AppendReq>(asked);
+    if (!first) {
+        co_return refuse(std::move(first.error()));
+    }
+    if (!first->has_options()) {
+        co_return refuse(refusal::unknown("The first message of an append has its options."));
+    }
+    eventstore::stream_write write;
+    write.stream = first->options().stream_identifier().stream_name();
+    const auto expectation = esproto::read_expected(first->options());
+    if (const auto fault = name_fault(write.stream); fault || !expectation) {
+        co_return refuse(refusal::invalid(fault.value_or("The expected revision is missing.")));
+    }
+    wanted = *expectation;
+    write.expected = *to_expected(wanted);
+    for (;;) {
+        auto message = co_await receive<wire::AppendReq>(asked);
+        if (!message) {
+            co_return refuse(std::move(message.error()));
+        }
+        if (!*message) {
+            if (!co_await asked.confirm_end()) {
+                co_return refuse({grpc::StatusCode::CANCELLED, "The append was broken off."});
+            }
+            co_return write;
+        }
+        if (!(*message)->has_proposed_message()) {
+            co_return refuse(refusal::unknown("After its options an append has only events."));
+        }
+        auto event = to_new_event(*(*message)->mutable_proposed_message());
+        if (!event) {
+            co_return refuse(refusal_of(event.error()));
+        }
+        const std::size_t size = size_of(*event);
+        if (size > eventlog::event_size_max) {
+            co_return refuse(refusal::event_too_large(event->id, size, eventlog::event_size_max));
+        }
+        if (share.held() + size > eventlog::append_size_max) {
+            co_return refuse(refusal::append_too_large(eventlog::append_size_max));
+        }
+        if (!share.grow(size)) {
+            co_return refuse(refusal::too_busy());
+        }
+        write.events.push_back(std::move(*event));
+    }
+}
+
+awaitable<rpc_status> streams_service::append(call& asked) {
+    byte_budget::share share(context_.memory);
+    std::int64_t wanted = expected::any;
+    auto write = co_await receive_append(asked, share, wanted);
+    if (!write) {
+        co_return std::move(write.error());
+    }
+    const std::string stream = write->stream;
+    const bool any_event = !write->events.empty();
+    if (auto allowed = co_await may_write(context_, asked.caller(), stream); !allowed) {
+        co_return to_status(allowed.error(), stream);
+    }
+    std::vector<eventstore::stream_write> writes;
+    writes.push_back(std::move(*write));
+    const auto outcome =
+        co_await append_within(context_.store, std::move(writes), context_.write_limit);
+    if (outcome) {
+        reply(asked, success(*outcome, any_event));
+        co_return rpc_status{};
+    }
+    if (outcome.error().code == base::errc::conflict) {
+        const auto current = co_await current_version(context_.store, stream);
+        reply(asked, wrong_version(wanted, current));
+        co_return rpc_status{};
+    }
+    if (outcome.error().reason == "append_too_large") {
+        co_return refusal::append_too_large(eventlog::append_size_max);
+    }
+    co_return to_status(outcome.error(), stream);
+}
+
+awaitable<rpc_result<base::position>>
+streams_service::end_stream(call& asked, std::string stream, std::optional<std::int64_t> wanted,
+                            action what) {
+    if (const auto fault = name_fault(stream); fault || !wanted) {
+        co_return refuse(refusal::invalid(fault.value_or("The expected revision is missing.")));
+    }
+    const auto allowed =
+        co_await context_.rules.may_access(asked.caller(), stream_right::remove, stream);
+    if (!allowed) {
+        co_return refuse(to_status(allowed.error(), stream));
+    }
+    std::vector<eventstore::stream_write> writes;
+    writes.push_back({stream, *to_expected(*wanted), {}, what});
+    const auto outcome =
+        co_await append_within(context_.store, std::move(writes), context_.write_limit);
+    if (outcome) {
+        co_return outcome->position;
+    }
+    if (outcome.error().code == base::errc::conflict) {
+        const auto current = co_await current_version(context_.store, stream);
+        co_return refuse(refusal::wrong_expected_version(stream, *wanted, current));
+    }
+    co_return refuse(to_status(outcome.error(), stream));
+}
+
+awaitable<rpc_result<streams_service::delete_response>>
+streams_service::remove(call& asked, delete_request request) {
+    const auto& options = request.options();
+    const auto at = co_await end_stream(asked, options.stream_identifier().stream_name(),
+                                        esproto::read_expected(options), action::soft_delete);
+    if (!at) {
+        co_return refuse(at.error());
+    }
+    delete_response response;
+    response.mutable_position()->set_commit_position(at->value);
+    response.mutable_position()->set_prepare_position(at->value);
+    co_return response;
+}
+
+awaitable<rpc_result<streams_service::tombstone_response>>
+streams_service::tombstone(call& asked, tombstone_request request) {
+    const auto& options = request.options();
+    const auto at = co_await end_stream(asked, options.stream_identifier().stream_name(),
+                                        esproto::read_expected(options), action::tombstone);
+    if (!at) {
+        co_return refuse(at.error());
+    }
+    tombstone_response response;
+    response.mutable_position()->set_commit_position(at->value);
+    response.mutable_position()->set_prepare_position(at->value);
+    co_return response;
+}
+
+} // namespace immortal::esdb

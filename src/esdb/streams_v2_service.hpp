@@ -1,0 +1,39 @@
+// The version 2 streams service: atomic appends to several streams.
+#pragma once
+
+#include "esdb/method_table.hpp"
+#include "esdb/service_context.hpp"
+
+namespace kurrentdb::protocol::v2::streams {
+class AppendRecordsRequest;
+class AppendRecordsResponse;
+class AppendSessionResponse;
+} // namespace kurrentdb::protocol::v2::streams
+
+namespace immortal::esdb {
+
+// Coroutines on their calls' strands. Outlives the server.
+class streams_v2_service {
+public:
+    explicit streams_v2_service(service_context context) : context_(context) {}
+
+    void add_to(method_table& methods); // it may not outlive the service
+
+private:
+    using session_response = ::kurrentdb::protocol::v2::streams::AppendSessionResponse;
+    using records_request = ::kurrentdb::protocol::v2::streams::AppendRecordsRequest;
+    using records_response = ::kurrentdb::protocol::v2::streams::AppendRecordsResponse;
+
+    awaitable<rpc_status> append_session(call& asked);
+    awaitable<rpc_result<std::vector<eventstore::stream_write>>>
+    receive_session(call& asked, byte_budget::share& share);
+    awaitable<rpc_status> session_conflict(std::vector<eventstore::stream_write> tried,
+                                           base::error error);
+    awaitable<rpc_result<records_response>> append_records(call& asked, records_request request);
+    awaitable<base::status> may_write_all(call& asked,
+                                          const std::vector<eventstore::stream_write>& writes);
+
+    service_context context_;
+};
+
+} // namespace immortal::esdb
