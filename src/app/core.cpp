@@ -1,6 +1,8 @@
 #include "app/core.hpp"
 
+#include "base/log.hpp"
 #include "eventstore/embedded_store.hpp"
+#include "eventstore/system_events.hpp"
 #include "readmodel/migrations.hpp"
 
 #include <future>
@@ -56,6 +58,11 @@ base::status core::open_log(const data_folder& folder, const settings& options) 
         return base::fail(opened.error());
     }
     log = std::move(*opened);
+    if (auto written = eventstore::write_system_events(*log); !written) {
+        // The next start tries again; nothing of the game needs them.
+        base::log_warning("app", "the first events of the log were not written",
+                          {{"why", written.error().message}});
+    }
     store = eventstore::make_embedded_store(*log);
     return {};
 }

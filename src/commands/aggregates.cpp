@@ -1,6 +1,7 @@
 #include "commands/aggregates.hpp"
 
 #include "base/log.hpp"
+#include "eventlog/stream_metadata.hpp"
 
 #include <atomic>
 #include <limits>
@@ -32,6 +33,20 @@ awaitable<void> write_snapshot(eventstore::event_store& store, std::string strea
         {id, game::snapshot_type, std::move(text), "{}", eventlog::content::json});
     std::vector<eventstore::stream_write> writes;
     writes.push_back(std::move(write));
+    // Only the last snapshot is of use; the first one says so.
+    const std::string metadata_stream = eventlog::metadata_stream_of(writes.front().stream);
+    const auto told = co_await store.stream_head(metadata_stream);
+    if (told && !*told) {
+        eventstore::stream_write metadata;
+        metadata.stream = metadata_stream;
+        metadata.expected = eventstore::expected_revision::no_stream();
+        metadata.events.push_back({base::uuid::make_derived(metadata_stream, "first"),
+                                   eventlog::metadata_type,
+                                   R"({"$maxCount":1})",
+                                   {},
+                                   eventlog::content::json});
+        writes.push_back(std::move(metadata));
+    }
     const auto done = co_await store.append(std::move(writes));
     if (!done) {
         base::log_debug("commands", "a snapshot was not written", {{"stream", stream}});

@@ -25,7 +25,12 @@ TEST_F(snapshots_test, are_written_every_hundred_events_and_equal_the_fold) {
     walk(player_id, 350);
     restart(); // waits for the snapshots
     const auto snapshots = events(snapshot_stream(player_id));
-    ASSERT_EQ(snapshots.size(), 3u);
+    // Of the three, the last one is kept.
+    ASSERT_EQ(snapshots.size(), 1u);
+    EXPECT_EQ(snapshots.front().revision, base::revision{2});
+    const auto metadata = events("$$" + snapshot_stream(player_id));
+    ASSERT_EQ(metadata.size(), 1u);
+    EXPECT_EQ(metadata.front().data, R"({"$maxCount":1})");
     auto all = events(game::player::stream_of(player_id));
     for (const auto& event : snapshots) {
         auto home = game::decode_snapshot<game::player::state>(event.data);

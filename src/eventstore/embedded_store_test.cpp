@@ -1,6 +1,7 @@
 #include "eventlog/log.hpp"
 #include "eventstore/embedded_store.hpp"
 #include "eventstore/scenario_fixture.hpp"
+#include "eventstore/system_events.hpp"
 
 #include <filesystem>
 
@@ -10,6 +11,7 @@ namespace {
 // A log on the disk, with segments so small that every scenario crosses several.
 class embedded_scenario_store final : public scenario_store {
 public:
+    // With the events that a log of the product begins with.
     explicit embedded_scenario_store(std::uint64_t segment_size) {
         std::string pattern =
             (std::filesystem::temp_directory_path() / "immortal-store-XXXXXX").string();
@@ -19,6 +21,11 @@ public:
             clock_, random_, nullptr);
         EXPECT_TRUE(opened) << opened.error().message;
         log_ = std::move(*opened);
+        const auto begun = write_system_events(*log_);
+        EXPECT_TRUE(begun) << begun.error().message;
+        const auto head = log_->head().last_event;
+        EXPECT_TRUE(head && write_system_events(*log_)); // once only
+        EXPECT_EQ(log_->head().last_event, head);
         store_ = make_embedded_store(*log_);
     }
     ~embedded_scenario_store() override {

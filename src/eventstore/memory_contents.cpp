@@ -31,10 +31,9 @@ bool stands_in(const eventlog::system_view& view, const recorded_event& event) {
     case index_view::correlation:
         return original && correlation_is(event, view.name);
     case index_view::streams:
-        return original && event.revision.value == 0;
+        return event.revision.value == 0;
     case index_view::category_streams:
-        return original && event.revision.value == 0 &&
-               eventlog::category_of(event.stream) == view.name;
+        return event.revision.value == 0 && eventlog::category_of(event.stream) == view.name;
     }
     return false;
 }
