@@ -1,0 +1,16 @@
+// Appends to a remote store. Blocking; any thread.
+#pragma once
+
+#include "eventstore/event_store.hpp"
+
+namespace immortal::eventstore {
+
+class remote_link;
+
+// As event_store::append(). One stream goes by the append of version 1, which takes bytes and knows
+// repeats; several by the atomic append of version 2; checks without events by its records call. A
+// write that deletes stands alone in its append, else: invalid_argument.
+[[nodiscard]] base::result<append_outcome> append_remotely(remote_link& link,
+                                                           const std::vector<stream_write>& writes);
+
+} // namespace immortal::eventstore
