@@ -166,7 +166,7 @@ std::string openapi_document(const std::vector<route>& routes, std::string_view 
                      object{{"schemas", object{{"Problem", problem_schema()}}},
                             {"securitySchemes",
                              object{{"token", object{{"type", "http"}, {"scheme", "bearer"}}}}}}}};
-    return base::json::serialize(document);
+    return base::json_text(document);
 }
 
 } // namespace immortal::api

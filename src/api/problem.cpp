@@ -100,7 +100,7 @@ response to_problem(unsigned status, const base::error& what, std::string_view r
     response answer;
     answer.status = status;
     answer.content_type = "application/problem+json";
-    answer.body = base::json::serialize(body);
+    answer.body = base::json_text(body);
     answer.add_header("Cache-Control", "no-store");
     if (status == 429 || status == 503) {
         const auto wait_ms = what.retry_after_ms == 0 ? default_retry_ms : what.retry_after_ms;

@@ -33,7 +33,7 @@ awaitable<result<answer>> run_command(const services& uses, call& c, commands::g
     }
     done->body.emplace("position", done->position.value);
     answer out;
-    out.body = base::json::serialize(done->body);
+    out.body = base::json_text(done->body);
     out.position = done->position;
     out.repeated = done->repeated;
     co_return out;

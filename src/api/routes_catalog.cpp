@@ -23,7 +23,7 @@ void add_list(std::vector<route>& table, const services& uses, std::string name,
     }
     auto always = std::make_shared<answer>();
     always->body =
-        base::json::serialize(base::json::object{{"items", std::move(list)}, {"next", nullptr}});
+        base::json_text(base::json::object{{"items", std::move(list)}, {"next", nullptr}});
     always->tag = uses.catalog.version().substr(0, 16);
     always->kept = freshness::minutes;
 

@@ -92,7 +92,7 @@ awaitable<result<answer>> readiness(std::vector<component> components) {
     }
     answer out;
     out.status = all == condition::failed ? 503 : 200;
-    out.body = base::json::serialize(
+    out.body = base::json_text(
         base::json::object{{"status", name_of(all)}, {"components", std::move(list)}});
     co_return out;
 }

@@ -196,7 +196,7 @@ awaitable<result<answer>> history(const services& uses, call& c) {
         body["next"] = found->value.next->value;
     }
     answer out;
-    out.body = base::json::serialize(body);
+    out.body = base::json_text(body);
     out.position = found->position;
     out.as_of = found->as_of;
     co_return out;

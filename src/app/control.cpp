@@ -28,7 +28,7 @@ constexpr auto write_limit = std::chrono::seconds(60);
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 
 std::string error_line(const base::error& e) {
-    return json::serialize(json::object{
+    return base::json_text(json::object{
         {"error", json::object{{"code", base::name_of(e.code)}, {"message", e.message}}}});
 }
 
@@ -55,7 +55,7 @@ awaitable<base::result<bool>> write_line(shared_socket to, std::string line) {
 
 awaitable<bool> send_item(shared_socket to, json::object item) {
     auto sent = co_await runtime::with_deadline(
-        write_line(to, json::serialize(json::object{{"item", std::move(item)}})), write_limit);
+        write_line(to, base::json_text(json::object{{"item", std::move(item)}})), write_limit);
     co_return sent.has_value();
 }
 
@@ -91,7 +91,7 @@ awaitable<void> control_server::state::answer(shared_socket from) {
         end = co_await handler(std::move(request->as_object()), sink);
     }
     const std::string last =
-        end ? json::serialize(json::object{{"end", std::move(*end)}}) : error_line(end.error());
+        end ? base::json_text(json::object{{"end", std::move(*end)}}) : error_line(end.error());
     (void)co_await runtime::with_deadline(write_line(from, last), write_limit);
 }
 
@@ -145,7 +145,7 @@ base::result<json::object> ask_control(const std::filesystem::path& socket,
                                        const json::object& request,
                                        const std::function<void(const json::object&)>& take_item) {
     stream_protocol::iostream stream{stream_protocol::endpoint(socket.string())};
-    stream << json::serialize(request) << '\n' << std::flush;
+    stream << base::json_text(request) << '\n' << std::flush;
     for (std::string line; std::getline(stream, line);) {
         const auto parsed = base::parse_json(line, 64);
         if (!parsed || !parsed->is_object()) {

@@ -66,7 +66,7 @@ int run_rebuild(const rebuild_options& options) {
         return report(done.error());
     }
     if (options.json) {
-        fmt::print("{}\n", json::serialize(json::object{{"events", done->events},
+        fmt::print("{}\n", base::json_text(json::object{{"events", done->events},
                                                         {"position", done->position.value}}));
     } else {
         fmt::print("The read model was made anew from {} events, up to position {}.\n",

@@ -1,6 +1,7 @@
 #include "app/simulate_report.hpp"
 
-#include <boost/json.hpp>
+#include "base/json.hpp"
+
 #include <fmt/format.h>
 
 #include <charconv>
@@ -133,7 +134,7 @@ std::string report_json(const simulate_result& r) {
         r.hit_rate ? boost::json::value(*r.hit_rate) : boost::json::value(nullptr);
     out["checkPassed"] =
         r.check_passed ? boost::json::value(*r.check_passed) : boost::json::value(nullptr);
-    return boost::json::serialize(out);
+    return base::json_text(out);
 }
 
 std::optional<double> hit_rate_between(const std::string& before, const std::string& after) {

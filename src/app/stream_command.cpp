@@ -38,7 +38,7 @@ std::string field(const json::object& object, const char* key) {
     const json::value* value = object.if_contains(key);
     return value == nullptr     ? "-"
            : value->is_string() ? std::string(value->get_string())
-                                : json::serialize(*value);
+                                : base::json_text(*value);
 }
 
 void print_event(const json::object& event) {
@@ -48,7 +48,7 @@ void print_event(const json::object& event) {
 }
 
 void print_json_line(const json::object& event) {
-    fmt::print("{}\n", json::serialize(event));
+    fmt::print("{}\n", base::json_text(event));
 }
 
 void print_findings(const eventlog::verify_report& found) {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "base/json_detail.hpp"
+#include "base/json_text.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -204,9 +205,12 @@ result<T> decode(const json::value& in, unknown_fields policy) {
     }
 }
 
+// The JSON text of `in`.
 template <typename T>
 [[nodiscard]] std::string encode_text(const T& in) {
-    return json::serialize(encode(in));
+    std::string out;
+    detail::append_text(out, in);
+    return out;
 }
 
 } // namespace immortal::base

@@ -51,6 +51,13 @@ const std::string& key_of() {
     return key;
 }
 
+// The same with quotes and colon, as it stands in a text.
+template <typename Descriptor>
+const std::string& quoted_key_of() {
+    static const std::string key = '"' + camel_case(Descriptor::name) + "\":";
+    return key;
+}
+
 error wrong_type(std::string_view field, std::string_view expected);
 error missing(std::string_view field);
 error unknown(std::string_view field);

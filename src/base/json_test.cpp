@@ -25,6 +25,20 @@ struct outer {
 };
 BOOST_DESCRIBE_STRUCT(outer, (), (player_id, name, location, parts, shade, started_at, amount))
 
+struct fractions {
+    double zero = 0;
+    double whole = 100;
+    double quarter = 0.25;
+    double tiny = 1e-7;
+    double negative = -1.5;
+    std::vector<double> none;
+    std::optional<double> absent;
+};
+BOOST_DESCRIBE_STRUCT(fractions, (), (zero, whole, quarter, tiny, negative, none, absent))
+
+struct nothing {};
+BOOST_DESCRIBE_STRUCT(nothing, (), ())
+
 outer sample() {
     outer value;
     value.player_id = uuid::make_derived("a", "b");
@@ -82,6 +96,40 @@ TEST(parse_json, refuses_depth_bombs_and_trailing_text) {
     EXPECT_FALSE(parse_json(std::string(100000, '[')));
     EXPECT_FALSE(parse_json("{} x"));
     EXPECT_FALSE(parse_json("\"\xff\""));
+}
+
+TEST(json_text_test, numbers_are_plain) {
+    EXPECT_EQ(
+        encode_text(fractions{}),
+        R"({"zero":0,"whole":100,"quarter":0.25,"tiny":0.0000001,"negative":-1.5,"none":[]})");
+    for (const double number : {0.1, 1.0 / 3, 1e-9, 999'999'999'999'999.0, -123456.789}) {
+        EXPECT_EQ(encode_text(number).find_first_of("eE"), std::string::npos) << number;
+    }
+    for (const double number : {0.1, 2.0 / 3, 1e-9, 1e15, 1e-10, 1e300, -123456.789}) {
+        const auto back = parse_json(encode_text(number));
+        ASSERT_TRUE(back) << encode_text(number);
+        EXPECT_DOUBLE_EQ(back->to_number<double>(), number);
+    }
+    EXPECT_EQ(encode_text(std::numeric_limits<double>::infinity()), "null");
+}
+
+// But for doubles the text is the one that Boost.JSON writes: stored hashes of it stay good.
+TEST(json_text_test, is_the_text_of_the_value) {
+    std::string all;
+    for (int c = 0; c < 256; ++c) {
+        all += static_cast<char>(c);
+    }
+    EXPECT_EQ(encode_text(all), json::serialize(json::value(json::string(all))));
+    EXPECT_EQ(encode_text(sample()), json::serialize(encode(sample())));
+    EXPECT_EQ(encode_text(nothing{}), "{}");
+    outer other = sample();
+    other.location = "\"quoted\"\n";
+    other.parts.clear();
+    EXPECT_EQ(encode_text(other), json::serialize(encode(other)));
+    EXPECT_EQ(json_text(encode(other)), json::serialize(encode(other)));
+    EXPECT_EQ(json_text(json::object{
+                  {"a", json::object{}}, {"b", json::array{}}, {"c", nullptr}, {"d", true}}),
+              R"({"a":{},"b":[],"c":null,"d":true})");
 }
 
 } // namespace
