@@ -322,6 +322,9 @@ std::vector<query> statements_of(const prepared_batch& batch, const std::vector<
                                  milliseconds lease_time) {
     std::vector<query> out;
     out.push_back(fence_query(leases, batch.to, lease_time));
+    // Rows and checkpoint may go back together when PostgreSQL dies: the log has it all. So COMMIT
+    // does not wait for the disk, which the log needs.
+    out.push_back({"SET LOCAL synchronous_commit = off"});
     for (query& q : row_statements_of(batch)) {
         out.push_back(std::move(q));
     }

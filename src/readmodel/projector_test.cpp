@@ -2,6 +2,7 @@
 #include "readmodel/queries.hpp"
 #include "readmodel/session.hpp"
 #include "readmodel/test_world.hpp"
+#include "readmodel/views.hpp"
 
 namespace immortal::readmodel {
 namespace {
@@ -100,6 +101,45 @@ TEST_F(projector_test, survives_the_death_of_its_backends) {
         sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()");
     }
+    catch_up();
+    stop();
+    expect_clean();
+}
+
+// What a crash of PostgreSQL does to transactions that did not wait for the disk: rows and
+// checkpoint are those of a while ago, together.
+TEST_F(projector_test, goes_back_with_postgresql) {
+    story_.act(150);
+    ASSERT_TRUE(start());
+    catch_up();
+    sql("DO $$ DECLARE t TEXT; BEGIN FOREACH t IN ARRAY ARRAY['players', 'player_techniques', "
+        "'cultivation_records', 'player_statistics_totals', 'due_commands'] LOOP "
+        "EXECUTE format('CREATE TABLE old_%s AS TABLE %I', t, t); END LOOP; END $$");
+    sql("CREATE TABLE old_checkpoints AS TABLE projection_checkpoints");
+    story_.act(100);
+    catch_up();
+    const auto seen = *store_->head();
+    sql("BEGIN; LOCK TABLE projection_checkpoints; "
+        "DO $$ DECLARE t TEXT; c TEXT; BEGIN FOREACH t IN ARRAY ARRAY['players', "
+        "'player_techniques', 'cultivation_records', 'player_statistics_totals', 'due_commands'] "
+        "LOOP SELECT string_agg(quote_ident(column_name), ', ') INTO c FROM "
+        "information_schema.columns WHERE table_name = t AND is_generated = 'NEVER'; "
+        "EXECUTE format('TRUNCATE %I', t); "
+        "EXECUTE format('INSERT INTO %I (%s) SELECT %s FROM old_%s', t, c, c, t); "
+        "END LOOP; END $$; "
+        "UPDATE projection_checkpoints p SET position = o.position FROM old_checkpoints o "
+        "WHERE o.partition = p.partition; COMMIT");
+    queries rows(*db_, *store_);
+    views served(rows, applied_, *store_, nullptr, clock_, {50ms, 1s});
+    for (const base::uuid id : story_.ids()) { // never older than asked for, noticed or not
+        const auto found = engine_.run(served.player(id, seen));
+        EXPECT_TRUE(found ? found->as_of >= seen : found.error().code == base::errc::behind);
+    }
+    story_.act(20);
+    EXPECT_TRUE(eventually([&] {
+        return sql("SELECT min(position) FROM projection_checkpoints") ==
+               std::to_string(store_->head()->value);
+    }));
     catch_up();
     stop();
     expect_clean();
