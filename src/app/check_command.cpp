@@ -32,7 +32,7 @@ std::string text_of(const json::object& object, const char* key) {
     const json::value* value = object.if_contains(key);
     return value == nullptr     ? ""
            : value->is_string() ? std::string(value->get_string())
-                                : json::serialize(*value);
+                                : base::json_text(*value);
 }
 
 void print_report(const json::object& found) {
@@ -46,11 +46,11 @@ void print_report(const json::object& found) {
                        text_of(d, "actual").empty() ? "nothing" : text_of(d, "actual"));
         }
     }
-    fmt::print("{} players, {} cultivation sessions and {} cache entries compared up to position "
-               "{}: {} differences.\n",
-               text_of(found, "players"), text_of(found, "sessions"),
-               text_of(found, "cacheEntries"), text_of(found, "asOf"),
-               text_of(found, "differences"));
+    fmt::print(
+        "{} players, {} cultivation sessions, {} cache entries and {} places on leaderboards "
+        "compared up to position {}: {} differences.\n",
+        text_of(found, "players"), text_of(found, "sessions"), text_of(found, "cacheEntries"),
+        text_of(found, "boardEntries"), text_of(found, "asOf"), text_of(found, "differences"));
     if (const std::string parked = text_of(found, "parked"); parked != "0") {
         fmt::print("{} owners were left out: an event of theirs could not be projected.\n", parked);
     }
@@ -74,7 +74,7 @@ int run_check(const check_options& options) {
         return report(found.error());
     }
     if (options.json) {
-        fmt::print("{}\n", json::serialize(*found));
+        fmt::print("{}\n", base::json_text(*found));
     } else {
         print_report(*found);
     }

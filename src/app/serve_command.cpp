@@ -68,12 +68,15 @@ base::status check_port(const settings& options) {
     }
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, &freeaddrinfo);
     const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return {};
+    }
     const int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     const bool good = bind(fd, found->ai_addr, found->ai_addrlen) == 0;
     const int reason = errno;
     close(fd);
-    if (good || fd < 0) {
+    if (good) {
         return {};
     }
     const std::string where = options.http.address + ":" + port;
@@ -118,10 +121,20 @@ std::string shell_word(const std::string& text) {
     return out + "'";
 }
 
+// `path` as it is written shortest where the program was started.
+std::string from_here(const std::filesystem::path& path) {
+    std::error_code failed;
+    const auto relative = std::filesystem::proximate(path, failed);
+    if (failed || relative.empty() || *relative.begin() == "..") {
+        return path.string();
+    }
+    return relative.has_parent_path() ? relative.string() : "./" + relative.string();
+}
+
 std::string own_path() {
     std::error_code failed;
     const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
-    return failed ? "immortal" : path.string();
+    return failed ? "immortal" : from_here(path);
 }
 
 void print_examples(const std::string& url) {
@@ -151,7 +164,7 @@ void print_screen(const data_folder& folder, const std::string& url,
     print_examples(url);
     fmt::print("Let 200 players play for 20 seconds:\n\n");
     fmt::print("{} simulate --url {} --data {} --players 200 --seconds 20\n\n",
-               shell_word(own_path()), shell_word(url), shell_word(folder.path().string()));
+               shell_word(own_path()), shell_word(url), shell_word(from_here(folder.path())));
     fmt::print("Ctrl-C stops everything.\n");
     std::fflush(stdout);
 }
@@ -163,7 +176,7 @@ void print_json(const data_folder& folder, const std::string& url,
         services.push_back(
             json::object{{"name", line.name}, {"how", line.how}, {"where", line.where}});
     }
-    fmt::print("{}\n", json::serialize(json::object{{"version", version_text()},
+    fmt::print("{}\n", base::json_text(json::object{{"version", version_text()},
                                                     {"url", url},
                                                     {"data", folder.path().string()},
                                                     {"processId", getpid()},

@@ -16,8 +16,10 @@
 #include "readmodel/projector.hpp"
 #include "readmodel/queries.hpp"
 #include "readmodel/views.hpp"
+#include "readmodel/warm_up.hpp"
 #include "runtime/managed_postgres.hpp"
 #include "runtime/managed_redis.hpp"
+#include "runtime/task_group.hpp"
 
 #include <optional>
 #include <unistd.h>
@@ -108,6 +110,22 @@ api::application::settings api_options(const settings& options) {
     return out;
 }
 
+// The value of `config:game`: the rules and the catalogue in force.
+std::string game_config_of(const settings& options, const game::catalog& catalog) {
+    return base::json_text(json::object{
+        {"rulesVersion", game::rules_version},
+        {"timeScale", options.time_scale},
+        {"unattendedHours", options.unattended_hours},
+        {"catalogVersion", catalog.version()},
+        {"programVersion", version_text()},
+    });
+}
+
+awaitable<void> fill(cache::service& shared) {
+    const std::size_t filled = co_await shared.values().warm_up();
+    base::log_info("cache", "warmed up", {{"values", filled}});
+}
+
 api::component::report report_of(const runtime::service_status& status) {
     using condition = api::component::condition;
     const bool good = status.state == runtime::service_state::ready;
@@ -150,6 +168,7 @@ struct server::parts {
     std::optional<ops::erasure_worker> erasures;
     std::optional<api::application> api;
     std::optional<control_server> control;
+    std::optional<runtime::task_group> background;
     bool projecting = false;
     bool working = false; // the jobs
     bool listening = false;
@@ -178,6 +197,11 @@ void server::parts::make() {
     queries.emplace(*c.database, *c.store);
     views.emplace(*queries, *progress, *c.store, caches, c.clock,
                   readmodel::view_settings{.after_deadline = options.http.after_timeout});
+    if (caches != nullptr) {
+        readmodel::register_warm_up({*caches, *views, *c.database},
+                                    game_config_of(options, catalog));
+    }
+    background.emplace(executor, "app");
     projector.emplace(executor,
                       readmodel::projector::parts{*c.database, *c.store, catalog, *progress, caches,
                                                   c.clock, c.metrics},
@@ -227,6 +251,9 @@ base::status server::parts::begin(const data_folder& folder) {
         return started;
     }
     projecting = true;
+    if (shared && options.cache.warm_up) {
+        background->spawn(fill(*shared), "warm_up");
+    }
     accounts->start();
     deadlines->start();
     erasures->start();
@@ -258,6 +285,9 @@ void server::parts::end() {
     }
     if (controlling) {
         c.engine.run(control->stop());
+    }
+    if (background) {
+        (void)c.engine.run(background->stop(options.server.stop_timeout));
     }
     if (working) {
         c.engine.run(deadlines->stop());

@@ -29,7 +29,7 @@ using boost::asio::awaitable;
 
 struct difference {
     std::string where;    // "players", "player_techniques", "cultivation_records", "statistics",
-                          // "due_commands", "cache player", ..., "checkpoint"
+                          // "due_commands", "cache player", "leaderboard level", ..., "checkpoint"
     std::string id;       // of the row: player, session; "" for the checkpoint
     std::string field;    // JSON name; "" when the whole row is missing or too much
     std::string expected; // JSON, from the log; "" for a row that should not be
@@ -48,13 +48,15 @@ struct check_report {
     std::uint64_t players = 0;  // compared
     std::uint64_t sessions = 0; // compared
     std::uint64_t cache_entries = 0;
-    std::uint64_t differences = 0; // found
-    std::uint64_t parked = 0;      // owners left out: they wait in the dead letters
-    base::position as_of;          // the smallest checkpoint seen
+    std::uint64_t board_entries = 0; // places on leaderboards in Redis
+    std::uint64_t differences = 0;   // found
+    std::uint64_t parked = 0;        // owners left out: they wait in the dead letters
+    base::position as_of;            // the smallest checkpoint seen
     std::vector<difference> list;
 };
 BOOST_DESCRIBE_STRUCT(check_report, (),
-                      (players, sessions, cache_entries, differences, parked, as_of, list))
+                      (players, sessions, cache_entries, board_entries, differences, parked, as_of,
+                       list))
 
 struct check_parts {
     postgres::database& database;

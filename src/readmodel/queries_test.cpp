@@ -1,6 +1,7 @@
 #include "cache/service.hpp"
 #include "readmodel/test_world.hpp"
 #include "readmodel/views.hpp"
+#include "readmodel/warm_up.hpp"
 
 #include <cstdlib>
 
@@ -256,6 +257,76 @@ TEST_F(cached_test, boards_in_redis_give_the_order_of_sql) {
     catch_up();
     EXPECT_TRUE(eventually([&] {
         return engine_.run(cache_->board("level")->top(10, 0, *store_->head())).has_value();
+    }));
+}
+
+TEST_F(cached_test, a_wrong_place_on_a_board_is_found_by_the_check) {
+    ASSERT_TRUE(start_cached());
+    story_.act(100);
+    catch_up();
+    EXPECT_TRUE(eventually([&] {
+        const check_report report = check_cached();
+        return report.differences == 0 && report.board_entries >= 2 * story_.ids().size();
+    }));
+    const auto ranks = cache_->board("level");
+    const base::uuid known = story_.ids().front();
+    const auto row = engine_.run(ranks->rank(known)).value().row;
+    ASSERT_TRUE(row);
+    // Another score at the same position, as a fault in Redis would have it.
+    const auto plant = [&](std::int64_t score) {
+        const auto members = engine_.run(
+            redis_->run({"ZREVRANGE", "leaderboard:level", std::to_string(row->rank - 1),
+                         std::to_string(row->rank - 1)}));
+        ASSERT_TRUE(members);
+        ASSERT_TRUE(engine_.run(redis_->run(
+            {"ZADD", "leaderboard:level", std::to_string(score), members->items.at(0).text})));
+    };
+    plant(row->score + 1000);
+    check_report report = check_cached();
+    ASSERT_EQ(report.differences, 1u) << base::encode_text(report);
+    EXPECT_EQ(report.list[0].where, "leaderboard level");
+    EXPECT_EQ(report.list[0].field, "score");
+}
+
+TEST_F(cached_test, a_stranger_on_a_board_is_found_by_the_check) {
+    ASSERT_TRUE(start_cached());
+    story_.act(50);
+    catch_up();
+    EXPECT_TRUE(eventually([&] { return check_cached().board_entries > 0; }));
+    const auto at = *store_->head();
+    story_.act(5);
+    catch_up();
+    const base::uuid stranger = base::uuid::make_derived("nobody", "at all");
+    cache::score_batch batch{std::uint64_t{1} << partition_of(stranger), at, at, {}};
+    batch.changes.push_back({stranger, 7, at});
+    EXPECT_TRUE(eventually([&] { // its lane takes it at the position where it stands
+        const auto now = *store_->head();
+        batch.from = now;
+        batch.to = now;
+        return engine_.run(cache_->board("level")->update(batch)).has_value();
+    }));
+    EXPECT_TRUE(eventually([&] { return check_cached().differences == 1; }));
+    EXPECT_EQ(check_cached().list.at(0).where, "leaderboard level");
+}
+
+TEST_F(cached_test, warm_up_fills_configuration_and_boards) {
+    register_warm_up({*cache_, *served_, *db_}, R"({"timeScale":1})");
+    ASSERT_TRUE(start_cached());
+    story_.act(50);
+    catch_up();
+    EXPECT_TRUE(eventually([&] { return check_cached().board_entries > 0; }));
+    (void)engine_.run(redis_->run({"FLUSHALL"}));
+    EXPECT_TRUE(eventually([&] { return engine_.run(cache_->values().warm_up()) == 4u; }));
+    const auto config = engine_.run(cache_->values().get_or_load(
+        cache::keys::game_config(), {},
+        [](std::optional<base::position>) -> awaitable<base::result<cache::entry>> {
+            co_return base::fail(base::errc::not_found, "not warm");
+        }));
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->payload, R"({"timeScale":1})");
+    EXPECT_TRUE(eventually([&] {
+        (void)engine_.run(cache_->values().warm_up());
+        return engine_.run(cache_->board("level")->top(1, 0)).has_value();
     }));
 }
 
