@@ -1,5 +1,7 @@
 #include "esdb/protocol_server.hpp"
 
+#include "accounts/password_hasher.hpp"
+#include "esdb/access_control.hpp"
 #include "esdb/node_services.hpp"
 #include "esdb/projections_service.hpp"
 #include "esdb/server_features.hpp"
@@ -15,28 +17,58 @@ namespace immortal::esdb {
 struct protocol_server::parts {
     parts(runtime::engine& engine, eventstore::event_store& store, base::clock& clock,
           base::random_source& random, protocol_settings given)
-        : settings(std::move(given)),
+        : engine(engine), settings(std::move(given)), guarded(make_security(store, clock, random)),
+          rules(guarded ? make_access_control(
+                              guarded->users, store,
+                              {.anonymous_streams = settings.security->anonymous_streams})
+                        : make_open_authorizer()),
           context{store, *rules, clock, random, memory, settings.write_limit}, streams(context),
           streams_v2(context), node(context, {.advertised_host = settings.advertised_host,
                                               .advertised_port = settings.server.port}),
+          operations(context, engine.executor(), settings.operations),
           transport(engine, settings.server, methods, *rules) {
         add_server_features(methods);
         streams.add_to(methods);
         streams_v2.add_to(methods);
         node.add_to(methods);
-        add_users(methods, *rules, nullptr);
+        operations.add_to(methods);
+        add_users(methods, *rules, guarded ? &guarded->users : nullptr);
         add_projections(methods, *rules, store);
     }
 
+    struct security {
+        security(const security_settings& with, eventstore::event_store& store, base::clock& clock,
+                 base::random_source& random, runtime::any_io_executor executor)
+            : hasher({.memory_bytes = with.hash_bytes,
+                      .passes = with.hash_passes,
+                      .at_once = with.hashes_at_once,
+                      .queue_max = with.hash_queue_max}),
+              users(store, hasher, clock, random, std::move(executor)) {}
+        accounts::password_hasher hasher;
+        user_directory users;
+    };
+
+    std::unique_ptr<security> make_security(eventstore::event_store& store, base::clock& clock,
+                                            base::random_source& random) {
+        return settings.security ? std::make_unique<security>(*settings.security, store, clock,
+                                                              random, engine.executor())
+                                 : nullptr;
+    }
+
+    runtime::engine& engine;
     protocol_settings settings;
-    std::unique_ptr<authorizer> rules = make_open_authorizer();
+    std::unique_ptr<security> guarded; // null: everybody may do everything
+    std::unique_ptr<authorizer> rules;
     byte_budget memory{unfinished_bytes_max};
     service_context context;
     method_table methods;
     streams_service streams;
     streams_v2_service streams_v2;
     node_services node;
+    operations_service operations;
     server transport;
+    std::optional<std::string> first_password;
+    bool begun = false;
 };
 
 protocol_server::protocol_server(runtime::engine& engine, eventstore::event_store& store,
@@ -47,11 +79,36 @@ protocol_server::protocol_server(runtime::engine& engine, eventstore::event_stor
 protocol_server::~protocol_server() = default;
 
 base::status protocol_server::start() {
-    return parts_->transport.start();
+    parts& all = *parts_;
+    all.begun = true;
+    if (all.guarded) {
+        auto made = all.engine.run(all.guarded->users.start());
+        if (!made) {
+            return base::fail(std::move(made.error()));
+        }
+        all.first_password = std::move(*made);
+    }
+    if (auto closed = all.engine.run(all.operations.start()); !closed) {
+        return closed;
+    }
+    return all.transport.start();
 }
 
 void protocol_server::stop(milliseconds limit) {
-    parts_->transport.stop(limit);
+    parts& all = *parts_;
+    if (!std::exchange(all.begun, false)) {
+        return;
+    }
+    all.transport.stop(limit);
+    all.operations.stop(all.engine);
+    if (all.guarded) {
+        all.engine.run(all.guarded->users.stop());
+        all.guarded->hasher.stop();
+    }
+}
+
+std::optional<std::string> protocol_server::first_password() const {
+    return parts_->first_password;
 }
 
 std::uint16_t protocol_server::port() const {

@@ -3,17 +3,31 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "esdb/operations_service.hpp"
 #include "esdb/server.hpp"
 #include "eventstore/event_store.hpp"
 
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace immortal::esdb {
 
+// Users and access lists. Without it everybody may do everything.
+struct security_settings {
+    bool anonymous_streams = false;          // callers without credentials are "$all" too
+    std::uint64_t hash_bytes = 19'456 << 10; // argon2id: memory and passes of one hash
+    std::uint64_t hash_passes = 2;
+    unsigned hashes_at_once = 1;
+    std::size_t hash_queue_max = 64;
+};
+
 struct protocol_settings {
     server_settings server = {};
-    std::string advertised_host = {}; // for Gossip; empty: as the client called us
-    milliseconds write_limit{10'000}; // from a complete append to its answer
+    std::string advertised_host = {};               // for Gossip; empty: as the client called us
+    milliseconds write_limit{10'000};               // from a complete append to its answer
+    std::optional<security_settings> security = {}; // wants TLS, except on loopback for tests
+    operations_hooks operations = {};
 };
 
 // Thread-safe. What it is given outlives it.
@@ -25,9 +39,13 @@ public:
     protocol_server(const protocol_server&) = delete;
     protocol_server& operator=(const protocol_server&) = delete;
 
-    // As server::start() and stop().
+    // As server::start(), after the users were read; and those of the store. Blocks.
     [[nodiscard]] base::status start();
+    // As server::stop(); before it a scavenge that runs is stopped. Blocks.
     void stop(milliseconds limit);
+
+    // The password of the user `admin`, if start() made that user: show it once.
+    [[nodiscard]] std::optional<std::string> first_password() const;
 
     [[nodiscard]] std::uint16_t port() const; // after start()
     // "esdb://localhost:2113?tls=false", for a client on this machine; after start().
