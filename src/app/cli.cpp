@@ -26,6 +26,12 @@ constexpr key_flag store_flags[] = {
     {"--event-store", "event_store.uri", "Event store; only the embedded one in this version"},
     {"--postgres", "postgres.uri", "PostgreSQL to use instead of a managed one (libpq URI)"},
 };
+constexpr key_flag esdb_flags[] = {
+    {"--esdb-port", "esdb.port",
+     "Port of the EventStoreDB protocol, 0 for any free one (default: 2113)"},
+    {"--esdb-address", "esdb.address",
+     "Numeric address of the EventStoreDB protocol (default: both loopback addresses)"},
+};
 constexpr key_flag serve_flags[] = {
     {"--http-port", "http.port", "Port of the HTTP interface, 0 for any free one (default: 8080)"},
     {"--http-address", "http.address", "Numeric address to listen on (default: 127.0.0.1)"},
@@ -59,6 +65,7 @@ void add_json(CLI::App& app, bool& to) {
 // One parse: the structs it fills, and what to run then.
 struct parse {
     serve_options serve;
+    serve_options store;
     check_options check;
     rebuild_options rebuild;
     stream_read_options stream;
@@ -75,6 +82,9 @@ void add_server_commands(CLI::App& app, parse& into) {
         add_key_flag(*serve, into.serve.config, one);
     }
     for (const key_flag& one : store_flags) {
+        add_key_flag(*serve, into.serve.config, one);
+    }
+    for (const key_flag& one : esdb_flags) {
         add_key_flag(*serve, into.serve.config, one);
     }
     add_json(*serve, into.serve.json);
@@ -94,6 +104,19 @@ void add_server_commands(CLI::App& app, parse& into) {
     add_json(*simulate, play.json);
     simulate->callback(
         [&into] { into.chosen = [&into] { return run_simulate_command(into.simulate); }; });
+}
+
+void add_store_commands(CLI::App& app, parse& into) {
+    CLI::App* store = app.add_subcommand("store", "The event store without the game");
+    store->require_subcommand(1);
+    CLI::App* serve =
+        store->add_subcommand("serve", "Serves the EventStoreDB protocol over the event log alone");
+    add_configuration(*serve, into.store.config);
+    for (const key_flag& one : esdb_flags) {
+        add_key_flag(*serve, into.store.config, one);
+    }
+    add_json(*serve, into.store.json);
+    serve->callback([&into] { into.chosen = [&into] { return run_store_serve(into.store); }; });
 }
 
 void add_data_commands(CLI::App& app, parse& into) {
@@ -156,6 +179,7 @@ int run_command_line(int count, char** arguments) {
     app.set_version_flag("--version", "immortal " + std::string(version_text()));
     parse into;
     add_server_commands(app, into);
+    add_store_commands(app, into);
     add_data_commands(app, into);
     add_log_commands(app, into);
     try {

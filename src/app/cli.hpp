@@ -29,6 +29,7 @@ struct serve_options {
     bool json = false; // one JSON object instead of the screen
 };
 [[nodiscard]] int run_serve(const serve_options& options);
+[[nodiscard]] int run_store_serve(const serve_options& options);
 
 struct check_options {
     configuration config;

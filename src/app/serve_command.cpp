@@ -1,6 +1,8 @@
 // immortal serve
 #include "app/cli.hpp"
+#include "app/esdb_options.hpp"
 #include "app/server.hpp"
+#include "app/stop_signals.hpp"
 #include "app/tool.hpp"
 #include "app/version.hpp"
 #include "base/json.hpp"
@@ -9,8 +11,6 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <csignal>
-#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -27,28 +27,6 @@ namespace immortal::app {
 namespace json = base::json;
 
 namespace {
-
-// SIGINT and SIGTERM as values. Made before any thread, so that every thread inherits the mask.
-class stop_signals {
-public:
-    stop_signals() {
-        sigemptyset(&wanted_);
-        sigaddset(&wanted_, SIGINT);
-        sigaddset(&wanted_, SIGTERM);
-        pthread_sigmask(SIG_BLOCK, &wanted_, nullptr);
-        std::signal(SIGPIPE, SIG_IGN);
-    }
-    // The number of the signal that came within `limit`; 0 if none did.
-    int wait(std::chrono::milliseconds limit) const {
-        const timespec time{.tv_sec = static_cast<time_t>(limit.count() / 1000),
-                            .tv_nsec = static_cast<long>(limit.count() % 1000) * 1'000'000};
-        const int number = sigtimedwait(&wanted_, nullptr, &time);
-        return number > 0 ? number : 0;
-    }
-
-private:
-    sigset_t wanted_{};
-};
 
 // Before anything is started: most refusals of a port are seen here, at once. (The listener itself
 // finds the others.)
@@ -86,6 +64,11 @@ base::status check_port(const settings& options) {
                                 " is taken by another program; choose one with --http-port."
                           : "The address " + where + " cannot be used: " +
                                 std::error_code(reason, std::generic_category()).message() + ".");
+}
+
+base::status check_ports(const settings& options) {
+    auto free = check_port(options);
+    return free ? check_esdb(options) : free;
 }
 
 std::string url_of(const settings& options, std::uint16_t port) {
@@ -252,7 +235,7 @@ int run_serve(const serve_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
-    if (auto free = check_port(*loaded); !free) {
+    if (auto free = check_ports(*loaded); !free) {
         return report(free.error());
     }
     auto folder =
@@ -261,7 +244,7 @@ int run_serve(const serve_options& options) {
         return report(folder.error());
     }
     // Not before: a killed server still has its port until the folder's lock is free.
-    if (auto free = check_port(*loaded); !free) {
+    if (auto free = check_ports(*loaded); !free) {
         return report(free.error());
     }
     const stop_signals signals;

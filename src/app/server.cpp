@@ -4,6 +4,7 @@
 #include "api/application.hpp"
 #include "app/control.hpp"
 #include "app/core.hpp"
+#include "app/esdb_options.hpp"
 #include "app/operations.hpp"
 #include "app/version.hpp"
 #include "base/log.hpp"
@@ -167,11 +168,13 @@ struct server::parts {
     std::optional<ops::deadline_poller> deadlines;
     std::optional<ops::erasure_worker> erasures;
     std::optional<api::application> api;
+    std::unique_ptr<esdb::protocol_server> protocol; // null: not served
     std::optional<control_server> control;
     std::optional<runtime::task_group> background;
     bool projecting = false;
     bool working = false; // the jobs
     bool listening = false;
+    bool serving_protocol = false;
     bool controlling = false;
     bool stopped = false;
 
@@ -179,6 +182,7 @@ struct server::parts {
 
     void make();
     base::status begin(const data_folder& folder);
+    base::status begin_protocol();
     void end();
 };
 
@@ -272,6 +276,22 @@ base::status server::parts::begin(const data_folder& folder) {
     controlling = true;
     auto started = api->start();
     listening = started.has_value();
+    return started ? begin_protocol() : started;
+}
+
+base::status server::parts::begin_protocol() {
+    if (!options.esdb.enabled) {
+        return {};
+    }
+    auto chosen = esdb_options(options);
+    if (!chosen) {
+        return base::fail(chosen.error());
+    }
+    core& c = *base_parts;
+    protocol = std::make_unique<esdb::protocol_server>(c.engine, *c.store, c.clock, c.random,
+                                                       std::move(*chosen));
+    auto started = protocol->start();
+    serving_protocol = started.has_value();
     return started;
 }
 
@@ -282,6 +302,9 @@ void server::parts::end() {
     core& c = *base_parts;
     if (listening && !c.engine.run(api->stop(options.server.stop_timeout))) {
         base::log_warning("app", "requests were cut off by the stop");
+    }
+    if (serving_protocol) {
+        protocol->stop(options.server.stop_timeout);
     }
     if (controlling) {
         c.engine.run(control->stop());
@@ -341,6 +364,9 @@ std::uint16_t server::port() const {
 
 std::vector<service_line> server::service_lines() const {
     std::vector<service_line> out = parts_->base_parts->services.lines();
+    if (parts_->serving_protocol) {
+        out.push_back({"EventStoreDB", "gRPC", parts_->protocol->connection_string()});
+    }
     return out;
 }
 

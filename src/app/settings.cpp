@@ -39,6 +39,18 @@ http_settings read_http(const base::config& c) {
             .after_timeout = millis(c, "http.after_timeout_ms")};
 }
 
+esdb_settings read_esdb(const base::config& c) {
+    return {.enabled = c.boolean("esdb.enabled"),
+            .address = c.text("esdb.address"),
+            .port = whole<std::uint16_t>(c, "esdb.port"),
+            .advertised_host = c.text("esdb.advertised_host"),
+            .calls_max = whole<std::size_t>(c, "esdb.calls_max"),
+            .tls_certificate = c.text("esdb.tls_certificate"),
+            .tls_key = c.text("esdb.tls_key"),
+            .tls_client_authority = c.text("esdb.tls_client_authority"),
+            .tls_client_required = c.boolean("esdb.tls_client_required")};
+}
+
 limit_settings read_limits(const base::config& c) {
     return {.requests_per_second = c.number("limits.requests_per_second"),
             .requests_burst = c.number("limits.requests_burst"),
@@ -92,6 +104,7 @@ settings read_settings(const base::config& c) {
                        threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency()),
                    .stop_timeout = millis(c, "server.stop_timeout_ms")},
         .http = read_http(c),
+        .esdb = read_esdb(c),
         .event_store_uri = c.text("event_store.uri"),
         .event_log = {.segment_bytes = whole<std::uint64_t>(c, "event_log.segment_bytes"),
                       .free_bytes_min = whole<std::uint64_t>(c, "event_log.free_bytes_min"),

@@ -36,6 +36,18 @@ struct http_settings {
     milliseconds after_timeout{};
 };
 
+struct esdb_settings {
+    bool enabled = true;
+    std::string address; // "localhost": both loopback addresses
+    std::uint16_t port = 0;
+    std::string advertised_host;
+    std::size_t calls_max = 0;
+    std::string tls_certificate; // files; empty: no TLS
+    std::string tls_key;
+    std::string tls_client_authority;
+    bool tls_client_required = false;
+};
+
 struct event_log_settings {
     std::uint64_t segment_bytes = 0;
     std::uint64_t free_bytes_min = 0;
@@ -99,6 +111,7 @@ struct projector_settings {
 struct settings {
     server_settings server;
     http_settings http;
+    esdb_settings esdb;
     std::string event_store_uri; // empty: embedded
     event_log_settings event_log;
     postgres_settings postgres;

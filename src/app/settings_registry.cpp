@@ -97,6 +97,45 @@ void add_http_keys(config_registry& registry) {
              .maximum = 60'000});
 }
 
+void add_esdb_keys(config_registry& registry) {
+    registry
+        .describe_section("esdb", "The EventStoreDB protocol (gRPC), for official clients of the "
+                                  "event store.")
+        .add({.name = "esdb.enabled",
+              .fallback = true,
+              .doc = "Whether `immortal serve` serves it; `immortal store serve` always does."})
+        .add({.name = "esdb.address",
+              .fallback = std::string("localhost"),
+              .doc = "Numeric address to listen on; localhost means both loopback addresses. "
+                     "Beyond loopback only with TLS."})
+        .add({.name = "esdb.port",
+              .fallback = whole(2113),
+              .doc = "Port; 0 takes any free one and prints it.",
+              .maximum = port_max})
+        .add({.name = "esdb.advertised_host",
+              .fallback = std::string(),
+              .doc = "Host that clients which discover the server are told; empty: the one by "
+                     "which they reached it."})
+        .add({.name = "esdb.calls_max",
+              .fallback = whole(8192),
+              .doc = "Calls in progress at once, subscriptions among them; more are refused.",
+              .minimum = 1,
+              .maximum = 1'000'000})
+        .add({.name = "esdb.tls_certificate",
+              .fallback = std::string(),
+              .doc = "File with the server's certificate chain (PEM); empty: no TLS."})
+        .add({.name = "esdb.tls_key",
+              .fallback = std::string(),
+              .doc = "File with the certificate's private key (PEM)."})
+        .add({.name = "esdb.tls_client_authority",
+              .fallback = std::string(),
+              .doc = "File with the authorities of client certificates (PEM); empty: clients are "
+                     "not asked for one."})
+        .add({.name = "esdb.tls_client_required",
+              .fallback = false,
+              .doc = "Refuse clients without a valid certificate."});
+}
+
 void add_event_log_keys(config_registry& registry) {
     registry.describe_section("event_log", "The embedded event store.")
         .add({.name = "event_log.segment_bytes",
@@ -321,6 +360,7 @@ const config_registry& settings_registry() {
         config_registry made;
         add_server_keys(made);
         add_http_keys(made);
+        add_esdb_keys(made);
         add_store_keys(made);
         add_game_keys(made);
         add_limit_keys(made);

@@ -75,7 +75,7 @@ class Server:
         began = time.monotonic()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "serve", "--data", str(self.data), "--http-port", str(self.port), *self.options],
+                [self.binary, "serve", "--data", str(self.data), "--http-port", str(self.port), "--esdb-port", "0", *self.options],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **self.environment})
         while time.monotonic() - began < ready_within:
             if self.process.poll() is not None:

@@ -1,0 +1,71 @@
+#include "app/esdb_options.hpp"
+
+#include <fstream>
+#include <sstream>
+
+namespace immortal::app {
+
+namespace {
+
+base::result<std::string> content_of(const std::string& key, const std::string& file) {
+    std::ifstream in(file, std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    if (!in || text.str().empty()) {
+        return base::fail(base::errc::invalid_argument,
+                          key + ": the file '" + file + "' cannot be read, or is empty.");
+    }
+    return text.str();
+}
+
+std::vector<std::string> addresses_of(const esdb_settings& options) {
+    return options.address == "localhost" ? std::vector<std::string>{"127.0.0.1", "::1"}
+                                          : std::vector<std::string>{options.address};
+}
+
+} // namespace
+
+base::result<esdb::protocol_settings> esdb_options(const settings& options) {
+    const esdb_settings& in = options.esdb;
+    esdb::protocol_settings out;
+    out.server.addresses = addresses_of(in);
+    out.server.port = in.port;
+    out.server.calls_max = in.calls_max;
+    out.advertised_host = in.advertised_host;
+    if (in.tls_certificate.empty() != in.tls_key.empty()) {
+        return base::fail(base::errc::invalid_argument,
+                          "esdb.tls_certificate and esdb.tls_key belong together: give both.");
+    }
+    if (in.tls_certificate.empty()) {
+        return out;
+    }
+    esdb::tls_settings tls;
+    auto certificate = content_of("esdb.tls_certificate", in.tls_certificate);
+    auto key = content_of("esdb.tls_key", in.tls_key);
+    if (!certificate || !key) {
+        return base::fail(certificate ? key.error() : certificate.error());
+    }
+    tls.certificate = std::move(*certificate);
+    tls.key = std::move(*key);
+    if (!in.tls_client_authority.empty()) {
+        auto authority = content_of("esdb.tls_client_authority", in.tls_client_authority);
+        if (!authority) {
+            return base::fail(authority.error());
+        }
+        tls.client_authority = std::move(*authority);
+        tls.client_required = in.tls_client_required;
+    }
+    out.server.tls = std::move(tls);
+    return out;
+}
+
+base::status check_esdb(const settings& options) {
+    if (!options.esdb.enabled) {
+        return {};
+    }
+    auto made = esdb_options(options);
+    return made ? esdb::check_listening(made->server.addresses, made->server.port)
+                : base::fail(made.error());
+}
+
+} // namespace immortal::app

@@ -1,0 +1,17 @@
+// From the configuration to the EventStoreDB protocol's server.
+#pragma once
+
+#include "app/settings.hpp"
+#include "base/result.hpp"
+#include "esdb/protocol_server.hpp"
+
+namespace immortal::app {
+
+// Reads the TLS files. Errors: a sentence for the operator that names the key and the file.
+[[nodiscard]] base::result<esdb::protocol_settings> esdb_options(const settings& options);
+
+// Before anything is started: most refusals of address and port are seen here, at once. Nothing to
+// refuse when the protocol is not served.
+[[nodiscard]] base::status check_esdb(const settings& options);
+
+} // namespace immortal::app

@@ -1,0 +1,94 @@
+// immortal store serve: the event store alone, without the game.
+#include "app/cli.hpp"
+#include "app/core.hpp"
+#include "app/esdb_options.hpp"
+#include "app/stop_signals.hpp"
+#include "app/tool.hpp"
+#include "app/version.hpp"
+#include "base/json.hpp"
+#include "eventstore/embedded_store.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <unistd.h>
+
+namespace immortal::app {
+
+namespace json = base::json;
+
+namespace {
+
+void print_running(const data_folder& folder, const std::string& address, bool as_json) {
+    if (as_json) {
+        fmt::print("{}\n", json::serialize(json::object{{"version", version_text()},
+                                                        {"url", address},
+                                                        {"data", folder.path().string()},
+                                                        {"processId", getpid()}}));
+    } else {
+        fmt::print("\nThe event store of Immortality {} is running.\n\n", version_text());
+        fmt::print("  {:<12} {}\n", "EventStoreDB", address);
+        fmt::print("  {:<12} {}\n\n", "events", folder.events().string());
+        fmt::print("Connect with any EventStoreDB or KurrentDB client. Ctrl-C stops it.\n");
+    }
+    std::fflush(stdout);
+}
+
+int serve_store(const data_folder& folder, const settings& options,
+                const esdb::protocol_settings& protocol, bool as_json) {
+    base::system_clock clock;
+    base::system_random random;
+    base::posix_file_system files;
+    base::metrics metrics;
+    const stop_signals signals;
+    auto log = open_event_log(folder, options, files, clock, random, &metrics);
+    if (!log) {
+        return report(log.error());
+    }
+    auto store = eventstore::make_embedded_store(**log);
+    runtime::engine engine({.threads = options.server.threads});
+    engine.start();
+    esdb::protocol_server server(engine, *store, clock, random, protocol);
+    int code = exit_success;
+    if (auto started = server.start(); !started) {
+        code = report(started.error());
+    } else {
+        print_running(folder, server.connection_string(), as_json);
+        while (signals.wait(std::chrono::milliseconds(500)) == 0) {
+        }
+        if (!as_json) {
+            fmt::print("Stopping.\n");
+            std::fflush(stdout);
+        }
+        server.stop(options.server.stop_timeout);
+    }
+    engine.stop();
+    store.reset();
+    (*log)->close();
+    return code;
+}
+
+} // namespace
+
+int run_store_serve(const serve_options& options) {
+    const auto loaded = load_settings(options.config, log_use::as_configured);
+    if (!loaded) {
+        return report(loaded.error(), exit_usage);
+    }
+    const auto protocol = esdb_options(*loaded);
+    if (!protocol) {
+        return report(protocol.error());
+    }
+    const auto& where = protocol->server;
+    if (auto free = esdb::check_listening(where.addresses, where.port); !free) {
+        return report(free.error());
+    }
+    auto folder = data_folder::open(loaded->server.data, "immortal store serve",
+                                    data_folder::when_absent::make);
+    if (!folder) {
+        return report(folder.error());
+    }
+    return serve_store(**folder, *loaded, *protocol, options.json);
+}
+
+} // namespace immortal::app
