@@ -2,6 +2,8 @@
 #include "eventlog/log_fixture.hpp"
 
 #include <cstdlib>
+#include <deque>
+#include <future>
 #include <map>
 #include <thread>
 
@@ -79,6 +81,38 @@ protected:
         return more ? std::string() : "no append after the restart: " + more.error().message;
     }
 
+    // The same kinds of appends, `depth` of them under way at any time, so that groups are prepared
+    // while others are made durable.
+    void overlapping_workload(std::uint64_t appends, std::size_t depth) {
+        struct under_way {
+            std::future<base::result<append_outcome>> answer;
+            std::string stream;
+        };
+        std::deque<under_way> waiting;
+        const auto take_one = [&] {
+            auto outcome = waiting.front().answer.get();
+            if (outcome) {
+                acked_.push_back(
+                    {outcome->position, waiting.front().stream, *outcome->last_revisions[0]});
+            }
+            waiting.pop_front();
+        };
+        for (std::uint64_t i = 0; i < appends; ++i) {
+            const std::string own = "s-" + std::to_string(i % 3);
+            ++started_;
+            waiting.push_back(
+                {start_append(*open_, to_stream(own, expected::any(),
+                                                events_of(i * 10 + 1, 1 + i % 3, (i % 4) * 300))),
+                 own});
+            if (waiting.size() == depth) {
+                take_one();
+            }
+        }
+        while (!waiting.empty()) {
+            take_one();
+        }
+    }
+
     void reset(std::uint64_t seed) {
         open_.reset();
         disk = memory_file_system(seed);
@@ -137,6 +171,43 @@ TEST_F(crash_test, a_second_power_cut_during_recovery_is_survived) {
                 break;
             }
         }
+    }
+}
+
+TEST_F(crash_test, groups_prepared_while_others_fail_are_undone) {
+    const bool longer = std::getenv("IMMORTAL_LONG") != nullptr;
+    settings.overlap_bytes_min = 1;
+    settings.group_appends_max = 2;
+    for (const auto kind : {file_error::kind::io, file_error::kind::no_space}) {
+        for (const bool sticky : {false, true}) {
+            for (std::uint64_t step = 5; step < 70; step += longer ? 1 : 2) {
+                reset(step);
+                disk.fail_at(step, kind, sticky);
+                if (try_open()) {
+                    overlapping_workload(30, 1 + step % 7);
+                }
+                if (open_ != nullptr && !sticky && open_->state() != log_state::failed) {
+                    // It goes on, with what readers see and what the writer knows being one.
+                    EXPECT_TRUE(append("s-0", expected::any(), events_of(9000, 1)));
+                    ++started_;
+                    const auto seen = stream("s-0");
+                    EXPECT_EQ(open_->stream_head("s-0").value()->value + 1, seen.size());
+                }
+                open_.reset();
+                disk.restart(step % 2 == 0 ? cut_policy::drop_all : cut_policy::keep_random);
+                ASSERT_EQ(violation(), "") << "step " << step << " sticky " << sticky;
+            }
+        }
+    }
+    for (std::uint64_t step = 5; step < 90; step += longer ? 1 : 3) {
+        reset(step);
+        disk.lose_power_at(step);
+        if (try_open()) {
+            overlapping_workload(30, 1 + step % 7);
+        }
+        open_.reset();
+        disk.restart(step % 2 == 0 ? cut_policy::drop_all : cut_policy::tear_last);
+        ASSERT_EQ(violation(), "") << "power cut at step " << step;
     }
 }
 

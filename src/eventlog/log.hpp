@@ -42,6 +42,9 @@ struct log_settings {
     std::size_t queue_bytes_max = 256u << 20;
     std::size_t group_appends_max = 1024; // appends made durable by one sync
     std::size_t group_bytes_max = 8u << 20;
+    // While a group of so many bytes is made durable, the next one is prepared. Smaller groups are
+    // not worth it: what comes meanwhile shares the next sync.
+    std::size_t overlap_bytes_min = 128u << 10;
     std::chrono::microseconds group_wait_max{150}; // how long to wait for as many as came last time
     std::size_t remembered_ids = 1u << 17;         // newest event ids kept for `any` appends
     // An empty folder: the index stands in memory only, and every start reads the whole log (tests,
@@ -111,10 +114,11 @@ enum class read_start : std::uint8_t { anywhere, boundary };
 // Says whether an event is wanted. Called on the reader's thread, before the event is copied.
 using record_filter = std::function<bool(const record_view&)>;
 // Called exactly once: on the caller's thread inside append() when the request is refused out of
-// hand, else on the writer thread. Must not throw, block, or call close().
+// hand, else on one of the log's threads, one call at a time. Must not throw, block, or call
+// close().
 using append_callback = std::function<void(base::result<append_outcome>)>;
-// Called on the writer thread after new events became durable and readable. Must not throw or
-// block.
+// Called on one of the log's threads, one call at a time, after new events became durable and
+// readable. Must not throw or block.
 using publication_callback = std::function<void(const log_head&)>;
 
 class log {

@@ -12,7 +12,7 @@ log_tail::log_tail(const log_settings& settings, base::file_system& files, segme
                    recovered_log& from, durable_head& head)
     : settings_(settings), files_(files), segments_(segments), head_(head),
       anchor_(std::move(from.anchor)), current_(segments.last()), state_(from.state),
-      staged_chain_(state_.chain), staged_created_(state_.last_created) {
+      staged_place_(state_.place()) {
     IMMORTAL_ASSERT(anchor_.state().end == state_.end && anchor_.state().chain == state_.chain);
     head_.move_to(state_.end, state_.events, state_.last_event);
 }
@@ -26,31 +26,41 @@ base::position log_tail::stage(std::span<const stream_write> writes,
                                std::span<const base::revision> first_revisions,
                                base::utc_time now) {
     IMMORTAL_ASSERT(fits(frame_size(writes)));
-    staged_created_ = std::max(staged_created_, now);
-    const base::position begin = end();
+    log_place& place = staged_place_;
+    place.last_created = std::max(place.last_created, now);
     const std::size_t before = staged_.size();
-    staged_last_event_ =
-        write_frame(staged_, begin, writes, first_revisions, staged_created_, staged_chain_);
-    staged_chain_ = hasher_.after(staged_.bytes().subspan(before));
+    place.last_event =
+        write_frame(staged_, place.end, writes, first_revisions, place.last_created, place.chain);
+    place.chain = hasher_.after(staged_.bytes().subspan(before));
+    place.end.value += staged_.size() - before;
     for (const stream_write& write : writes) {
-        staged_events_ += write.events.size();
+        place.events += write.events.size();
     }
-    return staged_last_event_;
+    return place.last_event;
 }
 
 base::result<record_view> log_tail::staged_record(base::position at) const {
     IMMORTAL_ASSERT(at >= state_.end && at < end());
+    const base::position staged_begin{end().value - staged_.size()};
+    const bool launched = at < staged_begin;
+    const auto bytes = launched ? launched_.bytes().subspan(at.value - state_.end.value)
+                                : staged_.bytes().subspan(at.value - staged_begin.value);
     record_view record;
-    const auto outcome =
-        parse_record(staged_.bytes().subspan(at.value - state_.end.value), at, record);
+    const auto outcome = parse_record(bytes, at, record);
     IMMORTAL_ASSERT(outcome == parse_outcome::good);
     return record;
 }
 
+void log_tail::launch() {
+    IMMORTAL_ASSERT(has_staged() && launched_.size() == 0);
+    std::swap(staged_, launched_);
+    launched_place_ = staged_place_;
+}
+
 log_tail::outcome log_tail::commit() {
-    IMMORTAL_ASSERT(has_staged() && staged_events_ > 0);
+    IMMORTAL_ASSERT(launched_.size() > 0 && launched_place_.events > state_.events);
     base::file& file = current_->contents();
-    const auto written = file.write_at(current_->offset_of(state_.end), staged_.bytes());
+    const auto written = file.write_at(current_->offset_of(state_.end), launched_.bytes());
     if (!written) {
         base::log_error("eventlog", "a write failed", {{"cause", written.error().text}});
         return written.error().what == base::file_error::kind::no_space ? take_back_write()
@@ -63,10 +73,10 @@ log_tail::outcome log_tail::commit() {
     }
     anchor_state next = anchor_.state();
     next.segment = current_->number();
-    next.end = end();
-    next.event_count = state_.events + staged_events_;
-    next.last_event = staged_last_event_;
-    next.chain = staged_chain_;
+    next.end = launched_place_.end;
+    next.event_count = launched_place_.events;
+    next.last_event = launched_place_.last_event;
+    next.chain = launched_place_.chain;
     if (const auto stored = anchor_.store(next); !stored) {
         base::log_error("eventlog",
                         "the head anchor could not be written; the log takes no more writes until "
@@ -74,14 +84,7 @@ log_tail::outcome log_tail::commit() {
                         {{"cause", stored.error().text}});
         return outcome::failed;
     }
-    state_.end = next.end;
-    state_.events = next.event_count;
-    state_.last_event = next.last_event;
-    state_.chain = next.chain;
-    state_.last_created = staged_created_;
-    staged_.clear();
-    staged_events_ = 0;
-    head_.move_to(state_.end, state_.events, state_.last_event);
+    head_.move_to(next.end, next.event_count, next.last_event);
     return outcome::durable;
 }
 
@@ -95,15 +98,22 @@ log_tail::outcome log_tail::take_back_write() {
                         {{"cause", done.error().text}});
         return outcome::failed;
     }
-    staged_.clear();
-    staged_events_ = 0;
-    staged_chain_ = state_.chain;
-    staged_created_ = state_.last_created;
     return outcome::no_space;
 }
 
+void log_tail::land(outcome how) {
+    IMMORTAL_ASSERT(launched_.size() > 0);
+    launched_.clear();
+    if (how == outcome::durable) {
+        state_.move_to(launched_place_);
+        return;
+    }
+    staged_.clear();
+    staged_place_ = state_.place();
+}
+
 log_tail::outcome log_tail::roll(base::utc_time now) {
-    IMMORTAL_ASSERT(!has_staged());
+    IMMORTAL_ASSERT(!has_staged() && launched_.size() == 0);
     scan_state next = state_;
     next.next_segment = current_->number() + 1;
     auto made = create_segment(files_, settings_.folder, next, identity().epoch, now);
@@ -117,6 +127,7 @@ log_tail::outcome log_tail::roll(base::utc_time now) {
     current_ = std::move(*made);
     segments_.add(current_);
     state_.end = current_->first_frame();
+    staged_place_.end = state_.end;
     state_.next_segment = current_->number() + 1;
     return outcome::durable;
 }

@@ -1,4 +1,5 @@
-// The end of the log that is being written: frames are staged, then committed as a group.
+// The end of the log that is being written: frames are staged, and launched as a group, which is
+// committed while the next frames are staged.
 #pragma once
 
 #include "eventlog/frame_writer.hpp"
@@ -7,25 +8,28 @@
 
 namespace immortal::eventlog {
 
-// Used by the writer thread alone. A group lies in one segment.
+// Used by the writer thread alone, but for commit(). A group lies in one segment, and so does the
+// next one while the group is on its way.
 class log_tail {
 public:
     log_tail(const log_settings& settings, base::file_system& files, segment_list& segments,
              recovered_log& from, durable_head& head);
 
+    // Frames that are not launched.
     [[nodiscard]] bool has_staged() const { return staged_.size() > 0; }
-    // Whether a frame of so many bytes may be staged; if not, commit, then roll.
+    [[nodiscard]] std::size_t staged_bytes() const { return staged_.size(); }
+    // Whether a frame of so many bytes may be staged; if not, commit everything, then roll.
     [[nodiscard]] bool fits(std::uint64_t frame_bytes) const;
     // Returns the position of the last event, and calls `note` with position and revision of each
     // in order. Precondition: fits().
     base::position stage(std::span<const stream_write> writes,
                          std::span<const base::revision> first_revisions, base::utc_time now);
     // Where the next frame will begin.
-    [[nodiscard]] base::position end() const { return {state_.end.value + staged_.size()}; }
+    [[nodiscard]] base::position end() const { return staged_place_.end; }
+    [[nodiscard]] log_place place() const { return staged_place_; }
+    // What the writer knows to be durable: a group that was landed.
     [[nodiscard]] base::position durable() const { return state_.end; }
-    // Where the durable log ends.
-    [[nodiscard]] log_place durable_place() const { return state_.place(); }
-    // The staged record at `at`.
+    // The record at `at`, which is not durable yet.
     [[nodiscard]] base::result<record_view> staged_record(base::position at) const;
 
     enum class outcome : std::uint8_t {
@@ -33,9 +37,15 @@ public:
         no_space, // nothing was written, as far as anyone will ever see; the staged frames are gone
         failed,   // unknown whether it was written; nothing may be committed any more
     };
-    // Writes, syncs, moves the anchor and syncs it, then moves the durable head.
+    // The staged frames become the group on its way. Precondition: there are some, and no such
+    // group.
+    void launch();
+    // Of that group: writes, syncs, moves the anchor and syncs it, then moves the durable head. On
+    // any thread, between launch() and land().
     outcome commit();
-    // Begins the next segment. Precondition: nothing staged.
+    // Takes note of what commit() returned. Unless durable, frames staged since are gone, too.
+    void land(outcome how);
+    // Begins the next segment. Precondition: nothing staged or on its way.
     outcome roll(base::utc_time now);
 
     [[nodiscard]] const base::log_identity& identity() const { return anchor_.state().log; }
@@ -50,12 +60,10 @@ private:
     head_anchor anchor_;
     std::shared_ptr<segment> current_;
     scan_state state_; // durable
-    // Of the staged frames:
     byte_buffer staged_;
-    base::digest256 staged_chain_;
-    std::uint64_t staged_events_ = 0;
-    base::position staged_last_event_;
-    base::utc_time staged_created_{};
+    log_place staged_place_; // after them
+    byte_buffer launched_;
+    log_place launched_place_; // after them
     chain_hasher hasher_;
 };
 

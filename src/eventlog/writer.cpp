@@ -18,6 +18,9 @@ using base::fail;
 
 // How often an idle writer looks whether a full disk has space again.
 constexpr std::chrono::milliseconds patience{500};
+// How long it waits for more while a group is on its way, before it waits for that group.
+constexpr std::chrono::milliseconds patience_in_flight{1};
+constexpr std::uint64_t events_between_rests = 1u << 16u;
 
 } // namespace
 
@@ -52,6 +55,7 @@ log_writer::log_writer(parts given, recovered_log& from)
         meters_->writable.set(1);
         meters_->head.set(static_cast<double>(tail_.durable().value));
     }
+    helper_ = std::make_unique<helper_thread>();
     thread_ = std::thread([this] { run(); });
 }
 
@@ -92,15 +96,27 @@ void log_writer::append(std::vector<stream_write> writes, append_callback done) 
     }
 }
 
+void log_writer::staged_group::clear() {
+    entries.clear();
+    frames.clear();
+    ids.clear();
+    correlations.clear();
+    changed_metadata.clear();
+    answers.clear();
+    appends.clear();
+}
+
 void log_writer::run() {
     for (;;) {
         const bool closed = queue_.closed();
-        auto group = queue_.take(patience);
+        auto group = queue_.take(flying_ ? patience_in_flight : patience);
         if (group.empty()) {
+            settle();
             if (closed) {
                 if (state() != log_state::failed) { // else the index holds what may not be there
-                    static_cast<void>(parts_.index.rest_at(tail_.durable_place()));
+                    static_cast<void>(parts_.index.rest_at(tail_.place()));
                 }
+                helper_.reset();
                 return;
             }
             if (state() == log_state::disk_full) {
@@ -112,6 +128,23 @@ void log_writer::run() {
     }
 }
 
+// Lets the index close a part. Never while a group is on its way: it could still be taken back.
+void log_writer::rest() {
+    index_full_.reset();
+    if (flying_ && since_rest_ < events_between_rests) {
+        return;
+    }
+    settle();
+    since_rest_ = 0;
+    if (state() == log_state::failed) {
+        return;
+    }
+    if (auto room = parts_.index.rest_at(tail_.place()); !room) {
+        index_full_ = std::move(room.error());
+        since_rest_ = events_between_rests; // ask again
+    }
+}
+
 void log_writer::process(std::vector<pending_append>& group) {
     std::size_t bytes = 0;
     for (const pending_append& item : group) {
@@ -120,22 +153,19 @@ void log_writer::process(std::vector<pending_append>& group) {
     if (state() != log_state::failed) {
         space_left(bytes);
     }
-    auto room =
-        state() == log_state::failed ? base::status{} : parts_.index.rest_at(tail_.durable_place());
-    index_full_ = room ? std::nullopt : std::optional(std::move(room.error()));
-    std::vector<answer> answers;
-    answers.reserve(group.size());
+    rest();
+    staged_.answers.reserve(group.size());
     for (pending_append& item : group) {
-        decide_one(item, answers);
+        decide_one(item);
     }
-    commit(answers);
-    IMMORTAL_ASSERT(staged_.empty() || state() == log_state::failed);
-    forget_staged();
+    staged_.appends = std::move(group);
+    commit(tail_.staged_bytes() >= parts_.settings.overlap_bytes_min ? pace::overlap : pace::wait);
+    IMMORTAL_ASSERT(!tail_.has_staged() && staged_.answers.empty());
 }
 
-void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) {
+void log_writer::decide_one(pending_append& item) {
     const auto say = [&](base::result<append_outcome> outcome, bool staged = false) {
-        answers.push_back({std::move(item.done), std::move(outcome), staged});
+        staged_.answers.push_back({std::move(item.done), std::move(outcome), staged});
     };
     if (state() == log_state::failed) {
         return say(fail(refusal()));
@@ -166,7 +196,7 @@ void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) 
         return say(fail(std::move(plan.error())));
     }
     // Making room may commit what the decision rests on; if that fails, so does this.
-    if (state() != log_state::writable || !make_room(frame_size(item.writes), answers)) {
+    if (state() != log_state::writable || !make_room(frame_size(item.writes))) {
         return say(fail(refusal()));
     }
     say(stage(item.writes, std::move(*plan)), true);
@@ -175,7 +205,7 @@ void log_writer::decide_one(pending_append& item, std::vector<answer>& answers) 
 append_outcome log_writer::stage(const std::vector<stream_write>& writes, append_plan plan) {
     const base::position begin = tail_.end();
     base::position at{begin.value + sizeof(format::frame_header)};
-    const std::size_t before = entries_.size();
+    const std::size_t before = staged_.entries.size();
     tail_.stage(writes, plan.first, parts_.clock.now());
     for (std::size_t i = 0; i < writes.size(); ++i) {
         const stream_write& write = writes[i];
@@ -185,10 +215,10 @@ append_outcome log_writer::stage(const std::vector<stream_write>& writes, append
             std::string buffer;
             std::string_view correlation = correlation_of(event.metadata, buffer);
             if (!correlation.empty() && correlation.data() == buffer.data()) {
-                correlation = correlations_.emplace_back(std::move(buffer));
+                correlation = staged_.correlations.emplace_back(std::move(buffer));
             }
-            entries_.push_back({write.stream, event.type, correlation, revision, at});
-            entry_ids_.push_back(event.id);
+            staged_.entries.push_back({write.stream, event.type, correlation, revision, at});
+            staged_.ids.push_back(event.id);
             parts_.ids.add(write.stream, event.id, {revision, at});
             if (i == plan.outcome_write && n == plan.outcome_event) {
                 plan.outcome.position = at;
@@ -199,21 +229,22 @@ append_outcome log_writer::stage(const std::vector<stream_write>& writes, append
         if (!write.events.empty()) {
             note_staged(states_, write, plan.first[i]);
             if (is_metadata_stream(write.stream)) {
-                changed_metadata_.emplace_back(described_stream(write.stream));
+                staged_.changed_metadata.emplace_back(described_stream(write.stream));
             }
         }
     }
     IMMORTAL_ASSERT(at == tail_.end());
-    parts_.index.add(begin, std::span(entries_).subspan(before));
-    staged_.push_back({begin, entries_.size() - before});
+    parts_.index.add(begin, std::span(staged_.entries).subspan(before));
+    staged_.frames.push_back({begin, staged_.entries.size() - before});
+    since_rest_ += staged_.entries.size() - before;
     return std::move(plan.outcome);
 }
 
-bool log_writer::make_room(std::uint64_t frame_bytes, std::vector<answer>& answers) {
+bool log_writer::make_room(std::uint64_t frame_bytes) {
     if (tail_.fits(frame_bytes)) {
         return true;
     }
-    commit(answers);
+    commit(pace::wait);
     if (state() != log_state::writable) {
         return false;
     }
@@ -230,46 +261,82 @@ bool log_writer::make_room(std::uint64_t frame_bytes, std::vector<answer>& answe
     return false;
 }
 
-void log_writer::commit(std::vector<answer>& answers) {
+void log_writer::commit(pace how) {
+    settle();
     if (state() == log_state::failed || !tail_.has_staged()) {
-        return deliver(answers);
+        deliver(staged_.answers);
+        staged_.clear();
+        return;
     }
+    tail_.launch();
+    std::swap(staged_, launched_);
+    flying_ = true;
+    if (how == pace::overlap) {
+        helper_->start([this] { commit_launched(); });
+    } else {
+        commit_launched();
+        settle();
+    }
+}
+
+void log_writer::commit_launched() {
     const auto began = parts_.clock.steady_now();
-    const auto outcome = tail_.commit();
-    if (outcome == log_tail::outcome::durable) {
-        if (meters_) {
-            const std::chrono::duration<double> took = parts_.clock.steady_now() - began;
-            meters_->commit_seconds.observe(took.count());
-            meters_->groups.add();
-            meters_->events.add(static_cast<double>(entries_.size()));
-            meters_->head.set(static_cast<double>(tail_.durable().value));
-        }
-        for (const std::string& stream : changed_metadata_) {
-            parts_.reader.forget_metadata(stream);
-        }
-        forget_staged();
-        parts_.index.made_durable(tail_.durable());
-        parts_.published();
-        return deliver(answers);
+    launched_outcome_ = tail_.commit();
+    if (launched_outcome_ != log_tail::outcome::durable) {
+        return; // settle() has to look at what was staged since as well
     }
-    const bool full = outcome == log_tail::outcome::no_space;
+    const base::position end = parts_.head.end();
+    if (meters_) {
+        const std::chrono::duration<double> took = parts_.clock.steady_now() - began;
+        meters_->commit_seconds.observe(took.count());
+        meters_->groups.add();
+        meters_->events.add(static_cast<double>(launched_.entries.size()));
+        meters_->head.set(static_cast<double>(end.value));
+    }
+    for (const std::string& stream : launched_.changed_metadata) {
+        parts_.reader.forget_metadata(stream);
+    }
+    parts_.index.made_durable(end);
+    parts_.published();
+    deliver(launched_.answers);
+    launched_.clear();
+}
+
+void log_writer::settle() {
+    if (!flying_) {
+        return;
+    }
+    helper_->wait();
+    flying_ = false;
+    tail_.land(launched_outcome_);
+    if (launched_outcome_ == log_tail::outcome::durable) {
+        return;
+    }
+    const bool full = launched_outcome_ == log_tail::outcome::no_space;
     if (full) {
-        take_back_index();
+        take_back(staged_);
+        take_back(launched_);
+        states_.clear();
     }
     enter(full ? log_state::disk_full : log_state::failed);
-    for (answer& each : answers) {
-        if (each.staged) {
-            each.outcome = full ? fail(refusal())
-                                : fail(errc::unknown_outcome,
-                                       "it is not known whether the events were written: repeat "
-                                       "the same request to find out",
-                                       "sync_failed");
-        } else {
-            // It may rest on events that are gone, or not known to be there.
-            each.outcome = fail(refusal());
-        }
+    for (answer& each : launched_.answers) {
+        // What was not staged may rest on events that are gone, or not known to be there.
+        each.outcome = each.staged && !full
+                           ? fail(errc::unknown_outcome,
+                                  "it is not known whether the events were written: repeat the "
+                                  "same request to find out",
+                                  "sync_failed")
+                           : fail(refusal());
     }
-    deliver(answers);
+    for (answer& each : staged_.answers) { // was not written, or rests on what was not
+        each.outcome = fail(refusal());
+        each.staged = false;
+    }
+    staged_.frames.clear();
+    staged_.entries.clear();
+    staged_.ids.clear();
+    deliver(launched_.answers);
+    launched_.clear();
 }
 
 void log_writer::deliver(std::vector<answer>& answers) {
@@ -285,27 +352,17 @@ void log_writer::deliver(std::vector<answer>& answers) {
     answers.clear();
 }
 
-void log_writer::take_back_index() {
-    std::size_t end = entries_.size();
-    for (auto frame = staged_.rbegin(); frame != staged_.rend(); ++frame) {
-        parts_.index.take_back(frame->begin,
-                               std::span(entries_).subspan(end - frame->entries, frame->entries));
+void log_writer::take_back(staged_group& group) {
+    std::size_t end = group.entries.size();
+    for (auto frame = group.frames.rbegin(); frame != group.frames.rend(); ++frame) {
+        parts_.index.take_back(
+            frame->begin, std::span(group.entries).subspan(end - frame->entries, frame->entries));
         end -= frame->entries;
     }
     IMMORTAL_ASSERT(end == 0);
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-        parts_.ids.forget(entries_[i].stream, entry_ids_[i]);
+    for (std::size_t i = 0; i < group.entries.size(); ++i) {
+        parts_.ids.forget(group.entries[i].stream, group.ids[i]);
     }
-    states_.clear();
-    forget_staged();
-}
-
-void log_writer::forget_staged() {
-    staged_.clear();
-    entries_.clear();
-    entry_ids_.clear();
-    correlations_.clear();
-    changed_metadata_.clear();
 }
 
 bool log_writer::space_left(std::uint64_t bytes) {

@@ -3,6 +3,7 @@
 
 #include "eventlog/append_plan.hpp"
 #include "eventlog/append_queue.hpp"
+#include "eventlog/helper_thread.hpp"
 #include "eventlog/log_tail.hpp"
 #include "eventlog/stream_states.hpp"
 
@@ -54,17 +55,35 @@ private:
         base::position begin;
         std::size_t entries = 0;
     };
+    // What is staged together, and later made durable together.
+    struct staged_group {
+        std::vector<pending_append> appends; // keeps alive what the rest refers to
+        std::vector<answer> answers;
+        std::vector<staged_frame> frames;
+        std::vector<index_entry> entries;
+        std::vector<base::uuid> ids; // of the entries
+        std::deque<std::string> correlations;
+        std::vector<std::string> changed_metadata; // streams described by what is staged
+
+        void clear();
+    };
+    enum class pace : std::uint8_t { wait, overlap };
 
     void run();
     void process(std::vector<pending_append>& group);
-    void decide_one(pending_append& item, std::vector<answer>& answers);
+    void decide_one(pending_append& item);
     append_outcome stage(const std::vector<stream_write>& writes, append_plan plan);
     // Makes room for the frame by committing and rolling. False: not writable now.
-    bool make_room(std::uint64_t frame_bytes, std::vector<answer>& answers);
-    void commit(std::vector<answer>& answers);
+    bool make_room(std::uint64_t frame_bytes);
+    // Makes durable what is staged and answers; with `overlap` on the helper's time.
+    void commit(pace how);
+    // Of the launched group; on the writer's thread or the helper's.
+    void commit_launched();
+    // Waits for the launched group. If it failed, so does what was staged since.
+    void settle();
     void deliver(std::vector<answer>& answers);
-    void take_back_index();
-    void forget_staged();
+    void take_back(staged_group& group);
+    void rest();
     bool space_left(std::uint64_t bytes);
     [[nodiscard]] base::error refusal() const;
     void enter(log_state next);
@@ -75,13 +94,14 @@ private:
     stream_states states_;
     base::log_identity identity_;
     std::atomic<log_state> state_{log_state::writable};
-    std::vector<staged_frame> staged_;
-    std::vector<index_entry> entries_; // of the staged frames; the group keeps the appends alive
-    std::vector<base::uuid> entry_ids_;
-    std::deque<std::string> correlations_;      // that entries refer to
-    std::vector<std::string> changed_metadata_; // streams whose metadata is staged
-    std::optional<base::error> index_full_;     // why no event may be staged in this group
+    staged_group staged_;
+    staged_group launched_;
+    bool flying_ = false; // a group is launched
+    log_tail::outcome launched_outcome_ = log_tail::outcome::durable;
+    std::uint64_t since_rest_ = 0;          // events staged since the index was asked for room
+    std::optional<base::error> index_full_; // why no event may be staged in this group
     std::unique_ptr<meters> meters_;
+    std::unique_ptr<helper_thread> helper_; // commits large groups
     std::thread thread_;
 };
 
