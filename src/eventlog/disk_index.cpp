@@ -77,7 +77,9 @@ private:
     void close_part(); // with mutex_
     [[nodiscard]] bool part_is_large() const {
         return active_->events() >= settings_.part_events_max ||
-               active_->bytes() >= settings_.part_bytes_max;
+               active_->bytes() >= settings_.part_bytes_max ||
+               (active_->events() > 0 &&
+                rest_->end.value - active_begin_.value >= settings_.part_log_bytes_max);
     }
     void run();
 
@@ -89,7 +91,8 @@ private:
     std::shared_ptr<index_part> active_; // the writer changes it
     std::shared_ptr<index_part> closed_; // on its way to the disk
     log_place closed_end_;
-    base::position store_end_; // where the parts begin
+    base::position active_begin_; // the writer's
+    base::position store_end_;    // where the parts begin
     base::position durable_;
     bool stopping_ = false;
     bool failed_ = false;           // nothing goes to the disk any more
@@ -109,6 +112,7 @@ base::status disk_index::open(const base::log_identity& log) {
     }
     store_ = std::move(*opened);
     store_end_ = store_->places().empty() ? base::position{} : store_->places().back().end;
+    active_begin_ = store_end_;
     thread_ = std::thread([this] { run(); });
     return {};
 }
@@ -117,6 +121,7 @@ base::status disk_index::discard() {
     const std::lock_guard lock(mutex_);
     IMMORTAL_ASSERT(!closed_ && active_->events() == 0);
     store_end_ = {};
+    active_begin_ = {};
     return store_->clear();
 }
 
@@ -139,6 +144,7 @@ void disk_index::close_part() {
     IMMORTAL_ASSERT(!closed_ && rest_);
     closed_ = std::move(active_);
     closed_end_ = *rest_;
+    active_begin_ = closed_end_.end;
     active_ = make_part();
     changed_.notify_all();
 }

@@ -24,9 +24,10 @@ namespace immortal::eventlog {
 // for what RocksDB needs beside them, whatever the number of streams and events.
 struct disk_index_settings {
     std::string folder;
-    bool correlations = true;                 // index events by correlation id
-    std::uint64_t part_events_max = 1u << 19; // a part in memory is closed then,
-    std::size_t part_bytes_max = 64u << 20;   // or then
+    bool correlations = true;                      // index events by correlation id
+    std::uint64_t part_events_max = 1u << 19;      // a part in memory is closed then,
+    std::size_t part_bytes_max = 64u << 20;        // or when it takes so much memory,
+    std::uint64_t part_log_bytes_max = 256u << 20; // or covers so much of the log
     std::size_t tail_bytes_max = 192u << 20;  // of the newest part when the one before it is not on
                                               // disk yet: the writer waits
     std::chrono::milliseconds patience{5000}; // how long, before appends are refused
