@@ -50,7 +50,9 @@ struct log_settings {
     // An empty folder: the index stands in memory only, and every start reads the whole log (tests,
     // small tools).
     disk_index_settings index{};
-    std::size_t known_streams = 1u << 16;  // streams whose state the writer knows by heart
+    // Streams whose state the writer knows by heart, about 150 bytes each; others cost two lookups
+    // in the index when they are written.
+    std::size_t known_streams = 1u << 18;
     std::size_t known_metadata = 1u << 15; // streams whose metadata the readers know by heart
 };
 
