@@ -283,14 +283,15 @@ void index_files::fail(const std::string& cause) {
 }
 
 bool index_files::wait_for_space() {
+    if (!patient_.load()) {
+        return false;
+    }
     if (!waiting_.exchange(true)) {
         base::log_warning("eventlog", "the index waits for space on the disk");
     }
-    if (!stopping_.load()) {
-        // tidy-allow(banned): RocksDB's own thread waits here, and has no timer.
-        std::this_thread::sleep_for(space_patience);
-    }
-    return !stopping_.load();
+    // tidy-allow(banned): RocksDB's own thread waits here, and has no timer.
+    std::this_thread::sleep_for(space_patience);
+    return patient_.load();
 }
 
 std::shared_ptr<rocksdb::FileSystem> make_rocksdb_files(index_files& on) {

@@ -30,8 +30,10 @@ public:
 
     // Nothing is written any more, and the next start makes a new index.
     void fail(const std::string& cause);
+    // From now on a write without space waits; before, while a start holds up its caller, it fails.
+    void may_wait() { patient_.store(true); }
     // A wait for space gives up, now and from now on.
-    void stop() { stopping_.store(true); }
+    void stop() { patient_.store(false); }
 
     // Calls `write` (which returns a base::file_status) until it succeeds; see above.
     template <typename Write>
@@ -54,7 +56,7 @@ private:
     base::file_system& files_;
     const std::string folder_;
     std::atomic<bool> failed_{false};
-    std::atomic<bool> stopping_{false};
+    std::atomic<bool> patient_{false};
     std::atomic<bool> waiting_{false};
 };
 

@@ -210,6 +210,7 @@ base::status index_store::open_once(bool& usable) {
         base::log_warning("eventlog", "the index cannot be opened", {{"cause", status.ToString()}});
         return {};
     }
+    database_->files.may_wait();
     std::string bytes;
     const auto found = database_->open->Get({}, index_keys::checkpoint_key(), &bytes);
     if (found.IsNotFound()) {
