@@ -93,6 +93,13 @@ struct memory_file_system::state {
     }
 
     void cut(inode& of, cut_policy policy) {
+        if (policy == cut_policy::reorder) {
+            for (std::size_t left = of.unsynced.size(); left > 1; --left) {
+                std::swap(of.unsynced[left - 1], of.unsynced[below(left)]);
+            }
+            of.unsynced.resize(below(of.unsynced.size() + 1));
+            policy = cut_policy::keep_all;
+        }
         std::string left = of.synced;
         const std::size_t count = of.unsynced.size();
         for (std::size_t i = 0; i < count && policy != cut_policy::drop_all; ++i) {
@@ -386,7 +393,8 @@ void memory_file_system::restart(cut_policy policy) {
     // Names that were never synced survive or not, as contents do.
     names left = state_->synced;
     const bool keep = policy == cut_policy::keep_all || policy == cut_policy::tear_last ||
-                      (policy == cut_policy::keep_random && state_->below(2) == 0);
+                      ((policy == cut_policy::keep_random || policy == cut_policy::reorder) &&
+                       state_->below(2) == 0);
     if (keep) {
         left = state_->now;
     }

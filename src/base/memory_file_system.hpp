@@ -23,6 +23,7 @@ enum class cut_policy : std::uint8_t {
     keep_random, // any subset of the unsynced sectors of 512 bytes; lost ones inside a file are
                  // zeros
     tear_last,   // like keep_all, but the last write stops at a random sector
+    reorder,     // whole writes reach the disk in any order; the power fails on the way
 };
 
 // Thread-safe.

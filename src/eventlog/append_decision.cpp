@@ -1,6 +1,7 @@
 #include "eventlog/append_decision.hpp"
 
 #include "base/assert.hpp"
+#include "eventlog/planted_fault.hpp"
 #include "eventlog/stream_metadata.hpp"
 #include "eventlog/system_view.hpp"
 
@@ -51,7 +52,7 @@ stream_decision decide_any(const stream_write& write, stream_facts& facts) {
     stream_decision decision = write_it;
     for (std::size_t i = 0; i < write.events.size(); ++i) {
         const auto known = facts.find(write.events[i].id);
-        if (!known) {
+        if (!known || is_planted(planted_fault::forget_ids)) {
             return i == 0 ? write_it : conflict;
         }
         decision = {stream_decision::kind::repeated, *known};
@@ -102,7 +103,8 @@ base::result<stream_decision> decide_stream(const stream_write& write, stream_fa
     const std::uint64_t next_expected = none ? 0 : write.expected.exact.value + 1;
     const auto last = facts.last();
     const std::uint64_t next = last ? last->value + 1 : 0;
-    if (next_expected == next) {
+    if (next_expected == next ||
+        (is_planted(planted_fault::expected_or_later) && next_expected <= next)) {
         return nothing_to_delete(write, facts) ? conflict : write_it;
     }
     if (next_expected > next) {

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "eventlog/frame_reader.hpp"
+#include "eventlog/planted_fault.hpp"
 
 #include <fmt/format.h>
 
@@ -56,7 +57,7 @@ public:
         if (walk.damaged()) {
             return false;
         }
-        out_.next = full ? out_.next : frame.end();
+        out_.next = full && !is_planted(planted_fault::resume_skips) ? out_.next : frame.end();
         if (out_.next == frame.end()) {
             out_.whole = out_.events.size();
             out_.whole_next = out_.next;

@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "eventlog/planted_fault.hpp"
 #include "eventlog/segment_files.hpp"
 
 #include <algorithm>
@@ -66,7 +67,12 @@ log_tail::outcome log_tail::commit() {
         return written.error().what == base::file_error::kind::no_space ? take_back_write()
                                                                         : outcome::failed;
     }
-    if (const auto synced = file.sync(); !synced) {
+    if (is_planted(planted_fault::publish_before_durable)) {
+        head_.move_to(launched_place_.end, launched_place_.events, launched_place_.last_event);
+    }
+    const bool unsynced = is_planted(planted_fault::acknowledge_before_sync);
+    if (const auto synced = unsynced ? base::file_status{} : file.sync();
+        !synced && !is_planted(planted_fault::go_on_after_failed_sync)) {
         base::log_error("eventlog", "a sync failed; the log takes no more writes until a restart",
                         {{"cause", synced.error().text}});
         return outcome::failed;

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "eventlog/correlation.hpp"
+#include "eventlog/planted_fault.hpp"
 #include "eventlog/scavenged_file.hpp"
 #include "eventlog/segment_files.hpp"
 
@@ -454,6 +455,9 @@ void recovery::take_record(const record_view& record) {
 }
 
 std::optional<std::string> recovery::check_reached(const anchor_state& anchor) const {
+    if (is_planted(planted_fault::trust_length)) {
+        return std::nullopt;
+    }
     if (state_.end < anchor.end) {
         const auto last = segments_->find(state_.end);
         return fmt::format("{} ends at offset {}, but the head anchor knows {} more bytes that "
@@ -464,7 +468,7 @@ std::optional<std::string> recovery::check_reached(const anchor_state& anchor) c
     if (index_place_ && !index_met_) {
         return "the index was made of another log";
     }
-    if (!met_) {
+    if (!met_ && !is_planted(planted_fault::trust_contents)) {
         return "the log's hash chain does not agree with its head anchor";
     }
     return std::nullopt;

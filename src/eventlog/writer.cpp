@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "eventlog/correlation.hpp"
+#include "eventlog/planted_fault.hpp"
 #include "eventlog/stream_metadata.hpp"
 #include "eventlog/writer_facts.hpp"
 
@@ -353,6 +354,9 @@ void log_writer::deliver(std::vector<answer>& answers) {
 }
 
 void log_writer::take_back(staged_group& group) {
+    if (is_planted(planted_fault::keep_index_after_no_space)) {
+        return;
+    }
     std::size_t end = group.entries.size();
     for (auto frame = group.frames.rbegin(); frame != group.frames.rend(); ++frame) {
         parts_.index.take_back(
