@@ -1,0 +1,507 @@
+#include "base/file.hpp"
+#include "esdb/group_registry.hpp"
+#include "eventlog/log.hpp"
+#include "eventlog/stream_metadata.hpp"
+#include "eventstore/embedded_store.hpp"
+#include "eventstore/memory_store.hpp"
+#include "runtime/deadline.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace immortal::esdb {
+namespace {
+
+using namespace std::chrono_literals;
+using base::errc;
+using eventlog::expected_revision;
+using eventstore::direction;
+using numbers = std::vector<std::uint64_t>;
+
+// A store that can be closed and opened again; what "kill" leaves is what is on the disk.
+class embedded_folder {
+public:
+    explicit embedded_folder(base::clock& clock) : clock_(clock) {
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "immortal-groups-XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+        open();
+    }
+    ~embedded_folder() {
+        close();
+        std::filesystem::remove_all(folder_);
+    }
+    void open() {
+        auto opened = eventlog::log::open({.folder = folder_ + "/log", .free_space_min = 0}, files_,
+                                          clock_, random_, nullptr);
+        EXPECT_TRUE(opened) << opened.error().message;
+        log_ = std::move(*opened);
+        store_ = eventstore::make_embedded_store(*log_);
+    }
+    void close() {
+        store_.reset();
+        log_.reset();
+    }
+    eventstore::event_store& store() { return *store_; }
+
+private:
+    base::clock& clock_;
+    base::posix_file_system files_;
+    base::system_random random_;
+    std::string folder_;
+    std::unique_ptr<eventlog::log> log_;
+    std::unique_ptr<eventstore::event_store> store_;
+};
+
+enum class kind : std::uint8_t { memory, embedded };
+
+class group_registry_test : public testing::TestWithParam<kind> {
+protected:
+    void SetUp() override {
+        engine_.start();
+        if (GetParam() == kind::memory) {
+            memory_ = eventstore::make_memory_store(clock_);
+        } else {
+            folder_ = std::make_unique<embedded_folder>(clock_);
+        }
+        open();
+    }
+    void TearDown() override {
+        close();
+        engine_.stop();
+    }
+    eventstore::event_store& store() { return memory_ ? *memory_ : folder_->store(); }
+    void open() {
+        registry_ = std::make_unique<group_registry>(group_services{store(), clock_, random_},
+                                                     engine_.executor());
+        const auto started = engine_.run(registry_->start());
+        ASSERT_TRUE(started) << started.error().message;
+    }
+    void close() {
+        consumers_.clear();
+        engine_.run(registry_->stop());
+        registry_.reset();
+    }
+    // A new process on what is in the store.
+    void reopen() {
+        close();
+        if (folder_) {
+            folder_->close();
+            folder_->open();
+        }
+        open();
+    }
+
+    void write(std::string stream, std::uint64_t count, std::string type = "Happened") {
+        std::vector<eventstore::new_event> events;
+        for (std::uint64_t i = 0; i < count; ++i) {
+            events.push_back({base::uuid::make_random(random_), type, "{}", {}});
+        }
+        std::vector<eventstore::stream_write> writes;
+        writes.push_back({std::move(stream), expected_revision::any(), std::move(events)});
+        const auto written = engine_.run(store().append(std::move(writes)));
+        ASSERT_TRUE(written) << written.error().message;
+    }
+    eventstore::stream_page read(const std::string& stream) {
+        auto page = engine_.run(store().read_stream(stream, {0}, direction::forwards, 1000));
+        EXPECT_TRUE(page) << page.error().message;
+        return page.value_or(eventstore::stream_page{});
+    }
+    static group_definition define(std::string stream, group_settings settings = {}) {
+        return {.stream = std::move(stream), .group = "g", .settings = settings};
+    }
+    base::status create(group_definition definition) {
+        return engine_.run(registry_->create(std::move(definition), "tester"));
+    }
+    std::shared_ptr<group_runner> runner(const std::string& stream) {
+        auto found = registry_->find(stream + "::g");
+        EXPECT_TRUE(found);
+        return found.value_or(nullptr);
+    }
+    std::shared_ptr<group_consumer> connect(const std::string& stream, std::size_t slots = 10) {
+        auto made = runner(stream)->connect(slots, {"here", "me", "test"});
+        EXPECT_TRUE(made);
+        return made.value_or(nullptr);
+    }
+    // The next `count` messages of a consumer; revisions. Fails the test when they do not come.
+    std::vector<group_message> take(group_consumer& from, std::size_t count) {
+        std::vector<group_message> out;
+        while (out.size() < count) {
+            auto message = engine_.run(runtime::with_deadline(next_of(from), 60s));
+            EXPECT_TRUE(message) << "message " << out.size() << " of " << count;
+            if (!message) {
+                break;
+            }
+            out.push_back(std::move(*message));
+        }
+        return out;
+    }
+    static awaitable<base::result<group_message>> next_of(group_consumer& from) {
+        auto message = co_await from.next();
+        if (!message) {
+            co_return base::fail(errc::cancelled, "dropped");
+        }
+        co_return std::move(*message);
+    }
+    static awaitable<base::result<bool>> ended(group_consumer& which) {
+        co_await which.end();
+        co_return true;
+    }
+    static numbers revisions(const std::vector<group_message>& messages) {
+        numbers out;
+        for (const auto& one : messages) {
+            out.push_back(one.original().revision.value);
+        }
+        return out;
+    }
+    void ack(group_consumer& from, const std::vector<group_message>& messages,
+             const std::string& stream) {
+        for (const auto& one : messages) {
+            runner(stream)->ack(from, std::span(&one.id, 1));
+        }
+    }
+    void nack(group_consumer& from, const group_message& message, nack_action action,
+              const std::string& stream) {
+        runner(stream)->nack(from, std::span(&message.id, 1), action, "because");
+    }
+    template <typename Condition>
+    void eventually(Condition condition, const char* what) {
+        for (int i = 0; i < 6000; ++i) {
+            if (condition()) {
+                return;
+            }
+            engine_.run(pause());
+        }
+        FAIL() << "waited in vain for " << what;
+    }
+    static awaitable<void> pause() { (void)co_await runtime::wait_for(10ms); }
+
+    base::manual_clock clock_{base::utc_time(std::chrono::hours(500'000))};
+    base::seeded_random random_{7};
+    runtime::engine engine_{{}};
+    std::unique_ptr<eventstore::event_store> memory_;
+    std::unique_ptr<embedded_folder> folder_;
+    std::unique_ptr<group_registry> registry_;
+    std::vector<std::shared_ptr<group_consumer>> consumers_;
+};
+
+TEST_P(group_registry_test, history_then_live_events_each_once) {
+    write("s-1", 60);
+    ASSERT_TRUE(create(define("s-1")));
+    const auto one = connect("s-1", 7);
+    for (std::uint64_t i = 0; i < 60; ++i) {
+        const auto got = take(*one, 1);
+        ASSERT_EQ(revisions(got), (numbers{i}));
+        ack(*one, got, "s-1");
+    }
+    write("s-1", 3);
+    EXPECT_EQ(revisions(take(*one, 3)), (numbers{60, 61, 62}));
+    eventually([&] { return runner("s-1")->status().state == "Live"; }, "live");
+}
+
+TEST_P(group_registry_test, all_with_a_filter_and_without_its_own_bookkeeping) {
+    write("player-1", 5);
+    write("guild-1", 5);
+    group_definition filtered =
+        define("$all", {.min_checkpoint_count = 1, .max_checkpoint_count = 1});
+    filtered.filter = {.stream_prefixes = {"player-"}};
+    ASSERT_TRUE(create(filtered));
+    const auto one = connect("$all", 3);
+    auto got = take(*one, 3);
+    EXPECT_EQ(revisions(got), (numbers{0, 1, 2}));
+    ack(*one, got, "$all");
+    got = take(*one, 2);
+    ack(*one, got, "$all");
+    write("player-1", 1);
+    EXPECT_EQ(revisions(take(*one, 1)), (numbers{5}));
+    const std::string stream = checkpoint_stream("$all::g");
+    eventually([&] { return !read(stream).events.empty(); }, "a checkpoint");
+    EXPECT_TRUE(read(stream).events.back().data.starts_with("\"C:"));
+    // Unfiltered: everything but the checkpoints.
+    group_definition everything = define("$all");
+    everything.group = "all";
+    ASSERT_TRUE(create(everything));
+    auto all = registry_->find("$all::all").value()->connect(1000, {}).value();
+    for (const auto& message : take(*all, 11)) {
+        EXPECT_FALSE(message.original().stream.starts_with("$persistentsubscription-"));
+    }
+}
+
+TEST_P(group_registry_test, the_checkpoint_survives_a_restart_and_what_follows_comes_again) {
+    write("s-1", 30);
+    ASSERT_TRUE(create(define("s-1", {.max_checkpoint_count = 5})));
+    auto one = connect("s-1", 30);
+    auto got = take(*one, 30);
+    got.resize(12);
+    ack(*one, got, "s-1");
+    reopen();
+    one = connect("s-1", 30);
+    EXPECT_EQ(revisions(take(*one, 1)), (numbers{12})) << "an orderly end writes a checkpoint";
+}
+
+TEST_P(group_registry_test, a_kill_between_checkpoints_repeats_but_never_loses) {
+    write("s-1", 30);
+    ASSERT_TRUE(create(define("s-1", {.max_checkpoint_count = 5})));
+    auto one = connect("s-1", 30);
+    auto got = take(*one, 30);
+    got.resize(13);
+    ack(*one, got, "s-1");
+    const std::string stream = checkpoint_stream("s-1::g");
+    eventually([&] { return !read(stream).events.empty(); }, "a checkpoint");
+    // What another process would find now: this one is still there, but writes nothing more.
+    group_registry other({store(), clock_, random_}, engine_.executor());
+    ASSERT_TRUE(engine_.run(other.start()));
+    auto again = other.find("s-1::g").value()->connect(30, {}).value();
+    const auto repeated = revisions(take(*again, 17));
+    EXPECT_LE(repeated.front(), 13u);
+    EXPECT_GE(repeated.front(), 5u);
+    engine_.run(other.stop());
+}
+
+TEST_P(group_registry_test, checkpoints_by_time_on_the_clock) {
+    write("s-1", 4);
+    ASSERT_TRUE(create(define("s-1", {.checkpoint_after = 2'000ms, .min_checkpoint_count = 2})));
+    const auto one = connect("s-1");
+    ack(*one, take(*one, 4), "s-1");
+    EXPECT_FALSE(runner("s-1")->status().checkpoint);
+    clock_.advance(2s);
+    runner("s-1")->look();
+    eventually([&] { return runner("s-1")->status().checkpoint == 3u; }, "the checkpoint");
+    EXPECT_EQ(read(checkpoint_stream("s-1::g")).events.back().data, "\"3\"");
+    EXPECT_EQ(read("$$" + checkpoint_stream("s-1::g")).events.size(), 1u);
+}
+
+TEST_P(group_registry_test, a_message_nobody_answers_is_parked_after_its_retries) {
+    write("s-1", 1);
+    ASSERT_TRUE(create(define("s-1", {.message_timeout = 5'000ms, .max_retry_count = 1})));
+    const auto one = connect("s-1");
+    EXPECT_EQ(take(*one, 1)[0].retry_count, 0);
+    clock_.advance(5s);
+    runner("s-1")->look();
+    EXPECT_EQ(take(*one, 1)[0].retry_count, 1);
+    clock_.advance(5s);
+    runner("s-1")->look();
+    eventually([&] { return runner("s-1")->status().parked == 1; }, "the parked message");
+    const auto parked = read(parked_stream("s-1::g")).events;
+    ASSERT_EQ(parked.size(), 1u);
+    EXPECT_EQ(parked[0].type, "$>");
+    EXPECT_EQ(parked[0].data, "0@s-1");
+    EXPECT_NE(parked[0].metadata.find("Reached retry count of 1"), std::string::npos);
+    EXPECT_NE(parked[0].metadata.find("\"subscriptionEventNumber\":0"), std::string::npos);
+}
+
+TEST_P(group_registry_test, parked_messages_are_replayed_and_then_gone) {
+    write("s-1", 5);
+    ASSERT_TRUE(create(define("s-1")));
+    const auto one = connect("s-1");
+    for (const auto& message : take(*one, 5)) {
+        nack(*one, message, nack_action::park, "s-1");
+    }
+    eventually([&] { return runner("s-1")->status().parked == 5; }, "five parked");
+    runner("s-1")->replay(2);
+    auto got = take(*one, 2);
+    EXPECT_EQ(revisions(got), (numbers{0, 1}));
+    EXPECT_EQ(got[0].retry_count, 0);
+    EXPECT_EQ(runner("s-1")->status().parked, 5u) << "not before they are answered";
+    ack(*one, got, "s-1");
+    eventually([&] { return runner("s-1")->status().parked == 3; }, "three parked");
+    eventually([&] { return !runner("s-1")->status().state.ends_with("Messages"); }, "the end");
+    EXPECT_EQ(
+        eventlog::metadata_of(read("$$" + parked_stream("s-1::g")).events.back()).truncate_before,
+        2u);
+    runner("s-1")->replay(std::nullopt);
+    got = take(*one, 3);
+    EXPECT_EQ(revisions(got), (numbers{2, 3, 4}));
+    ack(*one, {got[0], got[1]}, "s-1");
+    nack(*one, got[2], nack_action::park, "s-1");
+    eventually([&] { return runner("s-1")->status().parked == 1; }, "one parked again");
+    reopen();
+    EXPECT_EQ(runner("s-1")->status().parked, 1u);
+    const auto later = connect("s-1");
+    runner("s-1")->replay(std::nullopt);
+    EXPECT_EQ(revisions(take(*later, 1)), (numbers{4}));
+}
+
+TEST_P(group_registry_test, what_was_replayed_and_not_answered_is_still_parked_after_a_kill) {
+    write("s-1", 1);
+    ASSERT_TRUE(create(define("s-1")));
+    auto one = connect("s-1");
+    nack(*one, take(*one, 1)[0], nack_action::park, "s-1");
+    eventually([&] { return runner("s-1")->status().parked == 1; }, "the parked message");
+    runner("s-1")->replay(std::nullopt);
+    (void)take(*one, 1);
+    reopen();
+    EXPECT_EQ(runner("s-1")->status().parked, 1u);
+}
+
+TEST_P(group_registry_test, the_other_consumer_gets_what_a_lost_one_held) {
+    write("s-1", 20);
+    ASSERT_TRUE(create(define("s-1")));
+    const auto lost = connect("s-1", 10);
+    (void)take(*lost, 10);
+    const auto other = connect("s-1", 20);
+    auto got = take(*other, 10);
+    runner("s-1")->disconnect(*lost);
+    const auto again = take(*other, 10);
+    EXPECT_EQ(again.front().retry_count, 1);
+    got.insert(got.end(), again.begin(), again.end());
+    numbers all = revisions(got);
+    std::ranges::sort(all);
+    EXPECT_EQ(all.size(), 20u);
+    EXPECT_EQ(std::ranges::unique(all).size(), 0u);
+}
+
+TEST_P(group_registry_test, update_drops_and_goes_on_after_the_checkpoint) {
+    write("s-1", 4);
+    ASSERT_TRUE(create(define("s-1")));
+    const auto one = connect("s-1");
+    auto got = take(*one, 4);
+    got.resize(2);
+    ack(*one, got, "s-1");
+    group_definition changed = define("s-1", {.max_retry_count = 77});
+    ASSERT_TRUE(engine_.run(registry_->update(changed, "tester")));
+    EXPECT_EQ(one->dropped(), drop_reason::dropped);
+    EXPECT_EQ(runner("s-1")->definition().settings.max_retry_count, 77);
+    const auto next = connect("s-1");
+    EXPECT_EQ(revisions(take(*next, 2)), (numbers{2, 3}));
+    reopen();
+    EXPECT_EQ(runner("s-1")->definition().settings.max_retry_count, 77);
+}
+
+TEST_P(group_registry_test, delete_drops_and_forgets) {
+    write("s-1", 4);
+    ASSERT_TRUE(create(define("s-1", {.max_checkpoint_count = 1})));
+    const auto one = connect("s-1");
+    auto got = take(*one, 4);
+    nack(*one, got[0], nack_action::park, "s-1");
+    ack(*one, got, "s-1");
+    eventually([&] { return runner("s-1")->status().checkpoint == 3u; }, "the checkpoint");
+    ASSERT_TRUE(engine_.run(registry_->remove("s-1::g", "tester")));
+    EXPECT_EQ(one->dropped(), drop_reason::deleted);
+    EXPECT_EQ(registry_->find("s-1::g").error().code, errc::not_found);
+    EXPECT_TRUE(read(checkpoint_stream("s-1::g")).events.empty());
+    EXPECT_TRUE(read(parked_stream("s-1::g")).events.empty());
+    ASSERT_TRUE(create(define("s-1")));
+    EXPECT_EQ(runner("s-1")->status().parked, 0u);
+    const auto fresh = connect("s-1");
+    EXPECT_EQ(revisions(take(*fresh, 4)), (numbers{0, 1, 2, 3}));
+}
+
+TEST_P(group_registry_test, a_tombstoned_source_drops_its_consumers) {
+    write("s-1", 2);
+    ASSERT_TRUE(create(define("s-1")));
+    const auto one = connect("s-1");
+    (void)take(*one, 2);
+    std::vector<eventstore::stream_write> writes;
+    writes.push_back(
+        {"s-1", expected_revision::any(), {}, eventstore::stream_write::action::tombstone});
+    ASSERT_TRUE(engine_.run(store().append(std::move(writes))));
+    engine_.run(runtime::with_deadline(ended(*one), 60s)).value();
+    EXPECT_EQ(one->dropped(), drop_reason::dropped);
+    EXPECT_EQ(runner("s-1")->connect(1, {}).error().code, errc::deleted);
+}
+
+TEST_P(group_registry_test, from_the_end_misses_nothing_written_after_it_was_made) {
+    write("s-1", 3);
+    group_definition of_stream = define("s-1");
+    of_stream.start.what = group_start::kind::end;
+    group_definition of_nothing = define("s-2");
+    of_nothing.start.what = group_start::kind::end;
+    group_definition of_all = define("$all");
+    of_all.start.what = group_start::kind::end;
+    of_all.filter = {.stream_prefixes = {"s-1"}};
+    for (const auto& one : {of_stream, of_nothing, of_all}) {
+        ASSERT_TRUE(create(one));
+    }
+    write("s-1", 1);
+    write("s-2", 1);
+    reopen();
+    EXPECT_EQ(revisions(take(*connect("s-1"), 1)), (numbers{3}));
+    EXPECT_EQ(revisions(take(*connect("s-2"), 1)), (numbers{0}));
+    EXPECT_EQ(revisions(take(*connect("$all"), 1)), (numbers{3}));
+}
+
+TEST_P(group_registry_test, from_a_revision) {
+    write("s-1", 5);
+    group_definition middle = define("s-1");
+    middle.start = {group_start::kind::place, 3};
+    ASSERT_TRUE(create(middle));
+    EXPECT_EQ(revisions(take(*connect("s-1"), 2)), (numbers{3, 4}));
+}
+
+TEST_P(group_registry_test, what_is_refused) {
+    const auto code = [](const base::status& done) {
+        return done ? errc::internal : done.error().code;
+    };
+    EXPECT_EQ(code(create(define("s-1", {.read_batch_size = 9, .history_buffer_size = 9}))),
+              errc::invalid_argument);
+    group_definition broken = define("$all");
+    broken.filter = {.type_expression = "("};
+    EXPECT_EQ(code(create(broken)), errc::invalid_argument);
+    group_definition beyond = define("$all");
+    beyond.start = {group_start::kind::place, 1u << 30};
+    EXPECT_EQ(code(create(beyond)), errc::invalid_argument);
+    ASSERT_TRUE(create(define("s-1", {.max_subscriber_count = 1})));
+    EXPECT_EQ(code(create(define("s-1"))), errc::already_exists);
+    EXPECT_EQ(code(engine_.run(registry_->update(define("s-2"), "me"))), errc::not_found);
+    EXPECT_EQ(code(engine_.run(registry_->remove("s-2::g", "me"))), errc::not_found);
+    const auto one = connect("s-1");
+    EXPECT_EQ(runner("s-1")->connect(1, {}).error().code, errc::exhausted);
+    // Someone else writes the list.
+    write(group_config_stream, 1, group_config_type);
+    EXPECT_EQ(code(create(define("s-3"))), errc::conflict);
+}
+
+TEST_P(group_registry_test, a_restart_drops_everybody_and_comes_back) {
+    write("s-1", 2);
+    ASSERT_TRUE(create(define("s-1")));
+    const auto one = connect("s-1");
+    (void)take(*one, 2);
+    ASSERT_TRUE(engine_.run(registry_->restart()));
+    EXPECT_EQ(one->dropped(), drop_reason::dropped);
+    EXPECT_EQ(revisions(take(*connect("s-1"), 2)), (numbers{0, 1}));
+}
+
+INSTANTIATE_TEST_SUITE_P(stores, group_registry_test, testing::Values(kind::memory, kind::embedded),
+                         [](const auto& param) {
+                             return param.param == kind::memory ? "memory" : "embedded";
+                         });
+
+TEST(group_definition_test, the_configuration_is_read_back_as_it_was_written) {
+    group_definition stream{.stream = "s-1", .group = "g", .settings = {.max_retry_count = 3}};
+    stream.start = {group_start::kind::place, 7};
+    group_definition all{.stream = "$all", .group = "h"};
+    all.start.what = group_start::kind::end;
+    all.end_was = 4711;
+    all.filter = {.type_prefixes = {"A", "B"}};
+    group_definition expression{.stream = "$all", .group = "i"};
+    expression.filter = {.stream_expression = "^[^$].*"};
+    const auto read = parse_config(config_text({stream, all, expression}, base::utc_time{}, "me"));
+    ASSERT_TRUE(read) << read.error().message;
+    ASSERT_EQ(read->size(), 3u);
+    EXPECT_EQ((*read)[0].settings, stream.settings);
+    EXPECT_EQ((*read)[0].start, stream.start);
+    EXPECT_EQ((*read)[0].begins_after(), 6u);
+    EXPECT_EQ((*read)[1].begins_after(), 4711u);
+    EXPECT_EQ((*read)[1].filter->type_prefixes, all.filter->type_prefixes);
+    EXPECT_EQ((*read)[2].filter->stream_expression, "^[^$].*");
+    EXPECT_EQ((*read)[2].key(), "$all::i");
+    for (const char* bad : {"", "[]", "{}", R"({"entries":[1]})", R"({"entries":[{}]})"}) {
+        EXPECT_FALSE(parse_config(bad)) << bad;
+    }
+}
+
+TEST(group_definition_test, places_as_text) {
+    EXPECT_EQ(place_text(5, false), "5");
+    EXPECT_EQ(place_text(5, true), "C:5/P:5");
+    EXPECT_EQ(parse_place("C:5/P:4", true), 5u);
+    EXPECT_EQ(start_text({group_start::kind::end}, true), "C:-1/P:-1");
+    EXPECT_EQ(start_text({}, false), "0");
+    for (const char* bad : {"", "C:/P:", "x", "C:1", "5", "C:1/P:x"}) {
+        EXPECT_FALSE(parse_place(bad, true)) << bad;
+    }
+}
+
+} // namespace
+} // namespace immortal::esdb

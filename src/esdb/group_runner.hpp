@@ -1,0 +1,138 @@
+// A group at work: reads its source as there is room, gives messages to consumers, writes
+// checkpoints and parked links. The rules are persistent_group's; this is its I/O.
+#pragma once
+
+#include "esdb/group_consumer.hpp"
+#include "esdb/group_storage.hpp"
+#include "runtime/async_event.hpp"
+#include "runtime/task_group.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+
+namespace immortal::esdb {
+
+// For the statistics.
+struct connection_status {
+    consumer_identity identity;
+    std::uint64_t total_items = 0;
+    std::uint64_t items_since_last = 0; // since statistics were asked for the last time
+    std::uint64_t items_per_second = 0; // on the average
+    std::size_t available_slots = 0;
+    std::size_t in_flight = 0;
+    std::vector<std::pair<std::string, std::int64_t>> measurements = {}; // extra statistics
+};
+struct group_status {
+    group_definition definition;
+    std::string state; // "Live", "Behind, OutstandingPageRequest", ...
+    std::vector<connection_status> connections = {};
+    std::uint64_t total_items = 0;
+    std::uint64_t items_since_last = 0;
+    std::uint64_t items_per_second = 0;
+    std::optional<std::uint64_t> checkpoint = {}; // places
+    std::optional<std::uint64_t> last_known = {};
+    std::size_t read_buffer = 0;
+    std::size_t live_buffer = 0;
+    std::size_t retry_buffer = 0;
+    std::size_t in_flight = 0;
+    std::uint64_t parked = 0; // messages
+};
+
+// Thread-safe. start() once, then stop(); a stopped runner answers calls with nothing.
+class group_runner {
+public:
+    static constexpr std::chrono::milliseconds tick{1'000}; // time limits are looked at so often
+    static constexpr std::size_t slots_max = 10'000;        // of one consumer
+
+    // What `services` refers to, and the executor, outlive the runner.
+    group_runner(group_services services, boost::asio::any_io_executor executor,
+                 group_definition definition);
+
+    // Errors: those of group_storage::load().
+    [[nodiscard]] awaitable<base::status> start();
+    // Drops the consumers, writes the last checkpoint, waits for what is under way.
+    [[nodiscard]] awaitable<void> stop(drop_reason why);
+    // After stop(): deletes what the group kept.
+    [[nodiscard]] awaitable<base::status> remove() { return storage_.remove(); }
+
+    // `slots` >= 1 (more than slots_max are cut). Errors: exhausted (the most consumers are
+    // connected), deleted (the source is tombstoned), unavailable (stopped).
+    [[nodiscard]] base::result<std::shared_ptr<group_consumer>> connect(std::size_t slots,
+                                                                        consumer_identity who);
+    void disconnect(const group_consumer& which); // once; also after it was dropped
+    void ack(const group_consumer& from, std::span<const base::uuid> ids);
+    void nack(const group_consumer& from, std::span<const base::uuid> ids, nack_action action,
+              const std::string& reason);
+    // Gives the parked messages before number `stop_at` (empty: all of now) to the consumers again;
+    // answers at once. While a replay runs, another one does nothing.
+    void replay(std::optional<std::uint64_t> stop_at);
+    // Looks at the time limits now instead of at the next tick.
+    void look() { work_.notify_all(); }
+
+    [[nodiscard]] group_status status();
+    [[nodiscard]] const group_definition& definition() const { return definition_; }
+
+private:
+    struct member {
+        std::shared_ptr<group_consumer> consumer;
+        std::uint64_t items = 0;
+        std::uint64_t items_told = 0;
+        base::steady_time since;
+    };
+
+    [[nodiscard]] bool stopping();
+    [[nodiscard]] base::steady_time now() const { return services_.clock.steady_now(); }
+    void spawn(awaitable<void> work, std::string name);
+    [[nodiscard]] awaitable<void> counted(awaitable<void> work);
+    void deliver();             // with the lock
+    void wake();                // without it
+    void drop_all(drop_reason); // with the lock
+    void open_source();
+
+    [[nodiscard]] awaitable<void> read_source();
+    [[nodiscard]] std::size_t wanted();
+    [[nodiscard]] awaitable<base::result<std::vector<eventstore::resolved_event>>>
+    resolve(std::vector<eventstore::recorded_event> events);
+    [[nodiscard]] awaitable<base::status> take(eventstore::subscription::batch batch);
+    void source_ended(const base::error& why);
+
+    [[nodiscard]] awaitable<void> keep();
+    [[nodiscard]] awaitable<bool> write_parkings(); // false: the store refused
+    [[nodiscard]] awaitable<bool> write_checkpoint(bool last);
+    [[nodiscard]] awaitable<bool> write_parked_floor();
+    [[nodiscard]] awaitable<void> replay_parked(std::uint64_t from, std::uint64_t end);
+    [[nodiscard]] awaitable<base::status>
+    take_parked(std::vector<group_storage::parked_message> messages);
+
+    group_services services_;
+    boost::asio::any_io_executor executor_;
+    group_definition definition_;
+    group_storage storage_;
+    runtime::async_event room_;  // something may be read
+    runtime::async_event work_;  // something may be written
+    runtime::async_event ended_; // a coroutine has ended
+    runtime::task_group tasks_;
+
+    std::mutex mutex_; // guards what follows; never held across a wait
+    std::unique_ptr<persistent_group> group_;
+    std::map<consumer_id, member> members_;
+    std::unique_ptr<eventstore::subscription> source_;
+    std::optional<std::uint64_t> checkpoint_; // as written
+    std::uint64_t parked_from_ = 0;
+    std::uint64_t parked_end_ = 0;
+    std::uint64_t replayed_to_ = 0;
+    std::uint64_t items_ = 0;
+    std::uint64_t items_told_ = 0;
+    base::steady_time since_;
+    std::size_t event_size_ = 0; // of the last page, on the average
+    std::size_t running_ = 0;    // coroutines
+    bool replaying_ = false;
+    bool reading_ = false; // a page is asked for
+    bool caught_up_ = false;
+    bool source_deleted_ = false;
+    bool stopping_ = true;
+};
+
+} // namespace immortal::esdb

@@ -1,0 +1,220 @@
+// The part of group_runner that reads: the source, and the parked stream for a replay.
+#include "base/log.hpp"
+#include "esdb/group_runner.hpp"
+#include "eventlog/stream_metadata.hpp"
+#include "runtime/deadline.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace immortal::esdb {
+namespace {
+
+constexpr std::chrono::seconds look_again{60};      // for room, whatever happens
+constexpr std::chrono::seconds retry_pause{1};      // after the store refused a read
+constexpr std::size_t page_bytes_wanted = 4u << 20; // of one page, about
+
+// Bookkeeping that no reader of everything is shown.
+bool kept_to_itself(const eventstore::recorded_event& event) {
+    const std::string& stream = event.stream;
+    return stream == "$epoch-information" ||
+           (stream.starts_with("$persistentsubscription-$all::") &&
+            (stream.ends_with("-checkpoint") || stream.ends_with("-parked")));
+}
+
+bool is_link(const eventstore::recorded_event& event) {
+    return event.type == eventlog::link_type;
+}
+
+} // namespace
+
+void group_runner::open_source() {
+    const std::lock_guard lock(mutex_);
+    const auto after = group_->last().place;
+    auto& store = services_.store;
+    if (definition_.of_all()) {
+        source_ = store.subscribe_all(after ? std::optional(base::position{*after}) : std::nullopt,
+                                      definition_.filter.value_or(eventstore::all_filter{}));
+    } else {
+        source_ = store.subscribe_stream(
+            definition_.stream, after ? std::optional(base::revision{*after}) : std::nullopt);
+    }
+    if (stopping_) { // stop() did not see it
+        source_->cancel();
+    }
+}
+
+std::size_t group_runner::wanted() {
+    const std::lock_guard lock(mutex_);
+    const std::size_t room = group_->room();
+    reading_ = room > 0;
+    if (room == 0) {
+        return 0;
+    }
+    const group_settings& settings = definition_.settings;
+    const auto page = static_cast<std::size_t>(
+        caught_up_ ? std::max(settings.live_buffer_size, settings.read_batch_size)
+                   : settings.read_batch_size);
+    const std::size_t fitting = page_bytes_wanted / std::max<std::size_t>(1, event_size_);
+    return std::max<std::size_t>(1, std::min({room, page, fitting}));
+}
+
+awaitable<void> group_runner::read_source() {
+    open_source();
+    while (!stopping()) {
+        const auto seen = room_.version();
+        const std::size_t count = wanted();
+        if (count == 0) {
+            (void)co_await room_.wait(seen, look_again);
+            continue;
+        }
+        auto batch = co_await source_->next(count);
+        base::status taken;
+        if (!batch) {
+            taken = base::fail(batch.error());
+        } else {
+            taken = co_await take(std::move(*batch));
+        }
+        if (taken) {
+            continue;
+        }
+        if (stopping()) {
+            co_return;
+        }
+        if (taken.error().code == base::errc::deleted) {
+            source_ended(taken.error());
+            co_return;
+        }
+        base::log_warning("esdb", "a group's source cannot be read; it is tried again",
+                          {{"group", definition_.key()}, {"what", taken.error().message}});
+        (void)co_await runtime::wait_for(retry_pause);
+        open_source();
+    }
+}
+
+awaitable<base::result<std::vector<eventstore::resolved_event>>>
+group_runner::resolve(std::vector<eventstore::recorded_event> events) {
+    if (definition_.settings.resolve_links && std::ranges::any_of(events, is_link)) {
+        co_return co_await services_.store.resolve_links(std::move(events));
+    }
+    std::vector<eventstore::resolved_event> same;
+    same.reserve(events.size());
+    for (auto& event : events) {
+        same.push_back({std::move(event), std::nullopt});
+    }
+    co_return same;
+}
+
+awaitable<base::status> group_runner::take(eventstore::subscription::batch batch) {
+    std::size_t bytes = 0;
+    std::vector<std::uint64_t> places;
+    for (const auto& event : batch.events) {
+        bytes += event.data.size() + event.metadata.size() + event.stream.size();
+        places.push_back(definition_.of_all() ? event.position.value : event.revision.value);
+    }
+    const std::size_t considered = batch.considered;
+    auto events = co_await resolve(std::move(batch.events));
+    if (!events) {
+        co_return base::fail(events.error());
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) {
+            co_return base::status{};
+        }
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            auto& one = (*events)[i];
+            const auto& original = one.link ? *one.link : *one.event;
+            if (definition_.of_all() && kept_to_itself(original)) {
+                group_->skip(places[i], 0);
+            } else if (original.revision == eventlog::tombstone_revision && !definition_.of_all()) {
+                continue; // the end of the stream is no message of it
+            } else {
+                group_->take(places[i], std::move(one));
+            }
+        }
+        if (definition_.of_all()) {
+            group_->skip(batch.processed.value,
+                         considered > places.size() ? considered - places.size() : 0);
+        }
+        if (!places.empty()) {
+            event_size_ = bytes / places.size();
+        }
+        caught_up_ = batch.caught_up;
+        deliver();
+    }
+    wake();
+    co_return base::status{};
+}
+
+void group_runner::source_ended(const base::error& why) {
+    base::log_info("esdb", "a group's source is deleted",
+                   {{"group", definition_.key()}, {"what", why.message}});
+    const std::lock_guard lock(mutex_);
+    source_deleted_ = true;
+    reading_ = false;
+    drop_all(drop_reason::dropped);
+}
+
+awaitable<void> group_runner::replay_parked(std::uint64_t from, std::uint64_t end) {
+    while (from < end && !stopping()) {
+        const auto seen = room_.version();
+        std::size_t count = 0;
+        {
+            const std::lock_guard lock(mutex_);
+            count = std::min<std::size_t>(
+                group_->room(), static_cast<std::size_t>(definition_.settings.read_batch_size));
+        }
+        if (count == 0) {
+            (void)co_await room_.wait(seen, look_again);
+            continue;
+        }
+        auto page = co_await storage_.read_parked(from, std::min<std::uint64_t>(count, end - from));
+        base::status taken;
+        if (!page) {
+            taken = base::fail(page.error());
+        } else {
+            std::erase_if(*page, [end](const auto& one) { return one.number >= end; });
+            from = page->empty() ? end : page->back().number + 1;
+            taken = co_await take_parked(std::move(*page));
+        }
+        if (!taken) { // what was not taken stays parked
+            base::log_warning("esdb", "parked messages cannot be replayed; ask again",
+                              {{"group", definition_.key()}, {"what", taken.error().message}});
+            break;
+        }
+        {
+            const std::lock_guard lock(mutex_);
+            replayed_to_ = from;
+            group_->replayed_to(from);
+            deliver();
+        }
+        wake();
+    }
+    const std::lock_guard lock(mutex_);
+    replaying_ = false;
+}
+
+awaitable<base::status>
+group_runner::take_parked(std::vector<group_storage::parked_message> messages) {
+    std::erase_if(messages, [](const auto& one) { return !one.target; });
+    std::vector<eventstore::recorded_event> targets;
+    for (auto& one : messages) {
+        targets.push_back(std::move(*one.target));
+    }
+    auto events = co_await resolve(std::move(targets));
+    if (!events) {
+        co_return base::fail(events.error());
+    }
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        auto& one = (*events)[i];
+        const auto& original = one.link ? *one.link : *one.event;
+        const std::uint64_t place =
+            definition_.of_all() ? original.position.value : original.revision.value;
+        group_->replay(messages[i].number, place, std::move(one));
+    }
+    co_return base::status{};
+}
+
+} // namespace immortal::esdb

@@ -1,0 +1,76 @@
+// What a group keeps in the store: its checkpoint and its parked messages.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "esdb/group_definition.hpp"
+#include "esdb/persistent_group.hpp"
+#include "eventstore/event_store.hpp"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace immortal::esdb {
+
+using boost::asio::awaitable;
+
+// Everything outlives the services that hold it.
+struct group_services {
+    eventstore::event_store& store;
+    base::clock& clock;
+    base::random_source& random;
+};
+
+// Appends, and repeats the same append while its outcome is unknown. Errors: those of append().
+[[nodiscard]] awaitable<base::result<eventstore::append_outcome>>
+append_surely(eventstore::event_store& store, std::vector<eventstore::stream_write> writes);
+
+// Used by one coroutine at a time; its numbers are read through the runner's lock.
+class group_storage {
+public:
+    group_storage(group_services services, const std::string& key, bool of_all);
+
+    struct state {
+        std::optional<std::uint64_t> checkpoint; // place
+        std::uint64_t parked_from = 0;           // `$tb` of the parked stream
+        std::uint64_t parked_end = 0;            // number of the next parked message
+    };
+    // Errors: those of the store; corrupt (a checkpoint that cannot be read).
+    [[nodiscard]] awaitable<base::result<state>> load();
+
+    // Errors of what follows: those of append().
+    [[nodiscard]] awaitable<base::status> write_checkpoint(std::uint64_t place);
+    // All of them or none; gives the number after the last one.
+    [[nodiscard]] awaitable<base::result<std::uint64_t>> park(std::span<const parking> messages);
+    [[nodiscard]] awaitable<base::status> truncate_parked(std::uint64_t from);
+    // Soft-deletes both streams.
+    [[nodiscard]] awaitable<base::status> remove();
+
+    // A message of the parked stream, and the event it points to (as it stands in the source).
+    struct parked_message {
+        std::uint64_t number = 0;
+        std::optional<eventstore::recorded_event> target; // empty: it is gone
+    };
+    // From `from`, at most `count_max`; fewer only at the end. Errors: those of the store.
+    [[nodiscard]] awaitable<base::result<std::vector<parked_message>>>
+    read_parked(std::uint64_t from, std::size_t count_max);
+
+private:
+    [[nodiscard]] eventstore::new_event make_event(std::string type, std::string data,
+                                                   std::string metadata) const;
+    [[nodiscard]] awaitable<base::status> write_metadata(std::string stream, std::string json);
+    [[nodiscard]] awaitable<base::status> remove_stream(std::string stream);
+    [[nodiscard]] awaitable<base::result<std::optional<eventstore::recorded_event>>>
+    target_of(std::string link);
+
+    group_services services_;
+    bool of_all_;
+    std::string checkpoints_;
+    std::string parked_;
+    bool checkpoints_described_ = false; // their metadata is written
+    bool parked_described_ = false;
+};
+
+} // namespace immortal::esdb
