@@ -16,6 +16,7 @@ using eventstore::direction;
 
 constexpr char the_list[] = "list";
 constexpr std::chrono::seconds lock_limit{30};
+constexpr std::chrono::seconds start_pause{5};
 
 base::error not_ready() {
     return {errc::unavailable, "Persistent subscriptions are not ready."};
@@ -60,7 +61,29 @@ awaitable<base::status> group_registry::start() {
     if (!held) {
         co_return base::fail(held.error());
     }
+    {
+        const std::lock_guard lock(mutex_);
+        if (phase_ != phase::starting) {
+            co_return base::fail(not_ready());
+        }
+    }
     co_return co_await load();
+}
+
+awaitable<void> group_registry::start_patiently() {
+    for (;;) {
+        const auto seen = stopped_.version();
+        const auto started = co_await start();
+        {
+            const std::lock_guard lock(mutex_);
+            if (started || phase_ != phase::starting) {
+                co_return;
+            }
+        }
+        base::log_error("esdb", "persistent subscriptions cannot be loaded; it is tried again",
+                        {{"what", started.error().message}});
+        (void)co_await stopped_.wait(seen, start_pause);
+    }
 }
 
 awaitable<base::status> group_registry::load() {
@@ -89,7 +112,9 @@ awaitable<base::status> group_registry::load() {
     }
     const std::lock_guard lock(mutex_);
     saved_ = last->last;
-    phase_ = phase::ready;
+    if (phase_ == phase::starting) {
+        phase_ = phase::ready;
+    }
     co_return base::status{};
 }
 
@@ -121,6 +146,7 @@ awaitable<void> group_registry::stop() {
         const std::lock_guard lock(mutex_);
         phase_ = phase::stopped;
     }
+    stopped_.notify_all();
     const auto held = co_await lock();
     co_await stop_all(drop_reason::stopping);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "esdb/group_runner.hpp"
+#include "runtime/async_event.hpp"
 #include "runtime/key_locks.hpp"
 
 #include <map>
@@ -27,6 +28,8 @@ public:
     // cannot be loaded is logged and left out until the next restart(). Errors: those of the store;
     // corrupt (the list cannot be read).
     [[nodiscard]] awaitable<base::status> start();
+    // start(), again and again until it succeeds or stop() is called.
+    [[nodiscard]] awaitable<void> start_patiently();
     [[nodiscard]] awaitable<void> stop();
     // Stops everything, consumers are dropped, and loads it again; also after a start() that
     // failed. Errors: those of start(); unavailable (stopped).
@@ -65,6 +68,7 @@ private:
     group_services services_;
     boost::asio::any_io_executor executor_;
     runtime::key_locks changes_; // one change at a time
+    runtime::async_event stopped_;
 
     std::mutex mutex_; // guards what follows
     phase phase_ = phase::starting;

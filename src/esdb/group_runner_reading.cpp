@@ -1,6 +1,7 @@
 // The part of group_runner that reads: the source, and the parked stream for a replay.
 #include "base/log.hpp"
 #include "esdb/group_runner.hpp"
+#include "esdb/read_plan.hpp"
 #include "eventlog/stream_metadata.hpp"
 #include "runtime/deadline.hpp"
 
@@ -13,14 +14,6 @@ namespace {
 constexpr std::chrono::seconds look_again{60};      // for room, whatever happens
 constexpr std::chrono::seconds retry_pause{1};      // after the store refused a read
 constexpr std::size_t page_bytes_wanted = 4u << 20; // of one page, about
-
-// Bookkeeping that no reader of everything is shown.
-bool kept_to_itself(const eventstore::recorded_event& event) {
-    const std::string& stream = event.stream;
-    return stream == "$epoch-information" ||
-           (stream.starts_with("$persistentsubscription-$all::") &&
-            (stream.ends_with("-checkpoint") || stream.ends_with("-parked")));
-}
 
 bool is_link(const eventstore::recorded_event& event) {
     return event.type == eventlog::link_type;
@@ -125,7 +118,7 @@ awaitable<base::status> group_runner::take(eventstore::subscription::batch batch
         for (std::size_t i = 0; i < places.size(); ++i) {
             auto& one = (*events)[i];
             const auto& original = one.link ? *one.link : *one.event;
-            if (definition_.of_all() && kept_to_itself(original)) {
+            if (definition_.of_all() && !shown_in_all(original)) {
                 group_->skip(places[i], 0);
             } else if (original.revision == eventlog::tombstone_revision && !definition_.of_all()) {
                 continue; // the end of the stream is no message of it

@@ -1,9 +1,9 @@
 // PersistentSubscriptions.Read: one consumer. Two coroutines on the call's strand: one sends what
 // the group gives, the other takes the answers.
+#include "esdb/event_messages.hpp"
 #include "esdb/group_requests.hpp"
 #include "esdb/persistent_service.hpp"
 #include "esdb/typed_call.hpp"
-#include "esproto/event.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
@@ -16,17 +16,10 @@ namespace wire = groups_wire;
 
 constexpr std::size_t rights_remembered = 1'000; // streams, of one consumer
 
+// Whatever is shown has the position of the event of the source.
 esproto::event_fields fields_of(const eventstore::recorded_event& event, base::position shown) {
-    esproto::event_fields out;
-    out.id = event.id;
-    out.stream = event.stream;
-    out.revision = event.revision.value;
+    esproto::event_fields out = to_fields(event);
     out.commit_position = out.prepare_position = shown.value;
-    out.type = event.type;
-    out.is_json = event.format == eventlog::content::json;
-    out.created = event.created;
-    out.data = event.data;
-    out.metadata = event.metadata;
     return out;
 }
 

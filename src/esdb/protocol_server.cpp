@@ -3,16 +3,24 @@
 #include "accounts/password_hasher.hpp"
 #include "esdb/access_control.hpp"
 #include "esdb/node_services.hpp"
+#include "esdb/persistent_service.hpp"
 #include "esdb/projections_service.hpp"
 #include "esdb/server_features.hpp"
 #include "esdb/service_context.hpp"
 #include "esdb/streams_service.hpp"
 #include "esdb/streams_v2_service.hpp"
 #include "esdb/users_service.hpp"
+#include "runtime/task_group.hpp"
 
 #include <fmt/format.h>
 
 namespace immortal::esdb {
+
+namespace {
+
+constexpr std::chrono::seconds background_limit{30};
+
+} // namespace
 
 struct protocol_server::parts {
     parts(runtime::engine& engine, eventstore::event_store& store, base::clock& clock,
@@ -26,6 +34,8 @@ struct protocol_server::parts {
           streams_v2(context), node(context, {.advertised_host = settings.advertised_host,
                                               .advertised_port = settings.server.port}),
           operations(context, engine.executor(), settings.operations),
+          groups({store, clock, random}, engine.executor()),
+          background(engine.executor(), "event store protocol"),
           transport(engine, settings.server, methods, *rules) {
         add_server_features(methods);
         streams.add_to(methods);
@@ -34,6 +44,7 @@ struct protocol_server::parts {
         operations.add_to(methods);
         add_users(methods, *rules, guarded ? &guarded->users : nullptr);
         add_projections(methods, *rules, store);
+        add_persistent_subscriptions(methods, *rules, groups);
     }
 
     struct security {
@@ -66,6 +77,8 @@ struct protocol_server::parts {
     streams_v2_service streams_v2;
     node_services node;
     operations_service operations;
+    group_registry groups;
+    runtime::task_group background;
     server transport;
     std::optional<std::string> first_password;
     bool begun = false;
@@ -91,7 +104,11 @@ base::status protocol_server::start() {
     if (auto closed = all.engine.run(all.operations.start()); !closed) {
         return closed;
     }
-    return all.transport.start();
+    auto started = all.transport.start();
+    if (started) {
+        all.background.spawn(all.groups.start_patiently(), "persistent subscriptions");
+    }
+    return started;
 }
 
 void protocol_server::stop(milliseconds limit) {
@@ -100,6 +117,8 @@ void protocol_server::stop(milliseconds limit) {
         return;
     }
     all.transport.stop(limit);
+    all.engine.run(all.groups.stop());
+    (void)all.engine.run(all.background.stop(background_limit));
     all.operations.stop(all.engine);
     if (all.guarded) {
         all.engine.run(all.guarded->users.stop());

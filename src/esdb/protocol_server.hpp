@@ -39,9 +39,10 @@ public:
     protocol_server(const protocol_server&) = delete;
     protocol_server& operator=(const protocol_server&) = delete;
 
-    // As server::start(), after the users were read; and those of the store. Blocks.
+    // As server::start(), after the users were read; and those of the store. Blocks. Persistent
+    // subscriptions are loaded afterwards, and answer UNAVAILABLE until they are.
     [[nodiscard]] base::status start();
-    // As server::stop(); before it a scavenge that runs is stopped. Blocks.
+    // As server::stop(); a scavenge that runs is stopped, and checkpoints are written. Blocks.
     void stop(milliseconds limit);
 
     // The password of the user `admin`, if start() made that user: show it once.
