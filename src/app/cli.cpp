@@ -70,6 +70,10 @@ struct parse {
     rebuild_options rebuild;
     stream_read_options stream;
     log_options log;
+    log_dump_options dump;
+    scavenge_command_options scavenge;
+    backup_options backup;
+    restore_command_options restore;
     simulate_command_options simulate;
     bool version_json = false;
     std::function<int()> chosen;
@@ -139,6 +143,39 @@ void add_data_commands(CLI::App& app, parse& into) {
     }
 }
 
+void add_dump(CLI::App& log, parse& into) {
+    CLI::App* dump = log.add_subcommand("dump", "Shows events in the order of the log");
+    dump->add_option("--from", into.dump.from, "Begin at this position (default: 0)");
+    dump->add_option("--count", into.dump.count, "At most so many events");
+    dump->add_option("--stream", into.dump.stream, "Of this stream only");
+    add_configuration(*dump, into.dump.config);
+    add_json(*dump, into.dump.json);
+    dump->callback([&into] { into.chosen = [&into] { return run_log_dump(into.dump); }; });
+}
+
+void add_scavenge(CLI::App& log, parse& into) {
+    using action = scavenge_command_options::action;
+    auto& to = into.scavenge;
+    CLI::App* scavenge = log.add_subcommand(
+        "scavenge", "Gives back the space of events that metadata or a deletion hides; in the "
+                    "server when one runs, where it goes on if this command is ended");
+    scavenge->add_option("--threads", to.threads, "Segments at the same time, 1 to 8")
+        ->capture_default_str();
+    scavenge->add_option("--from-segment", to.from_segment, "Leave earlier segments as they are");
+    scavenge->add_option("--megabytes-per-second", to.megabytes_per_second,
+                         "Read no faster than this; 0: as fast as it goes");
+    auto* status = scavenge->add_flag_callback(
+        "--status", [&to] { to.what = action::status; }, "Only say how far the last one is");
+    scavenge
+        ->add_flag_callback(
+            "--stop", [&to] { to.what = action::stop; }, "Ask the one that runs to stop")
+        ->excludes(status);
+    add_configuration(*scavenge, to.config);
+    add_json(*scavenge, to.json);
+    scavenge->callback(
+        [&into] { into.chosen = [&into] { return run_log_scavenge(into.scavenge); }; });
+}
+
 void add_log_commands(CLI::App& app, parse& into) {
     CLI::App* stream = app.add_subcommand("stream", "Event streams");
     stream->require_subcommand(1);
@@ -162,7 +199,54 @@ void add_log_commands(CLI::App& app, parse& into) {
     }
     info->callback([&into] { into.chosen = [&into] { return run_log_info(into.log); }; });
     verify->callback([&into] { into.chosen = [&into] { return run_log_verify(into.log); }; });
+    add_dump(*log, into);
+    add_scavenge(*log, into);
+}
 
+void add_backup_commands(CLI::App& app, parse& into) {
+    using action = backup_options::action;
+    auto& to = into.backup;
+    CLI::App* backup = app.add_subcommand(
+        "backup", "Stores what is new in the event log; the server may run meanwhile");
+    backup->require_subcommand(0, 1);
+    auto* place = backup->add_option("--to", to.place, "Folder of the backups; made if need be")
+                      ->type_name("DIR");
+    add_configuration(*backup, to.config);
+    add_json(*backup, to.json);
+    CLI::App* list = backup->add_subcommand("list", "Shows the backups in a folder");
+    CLI::App* prune =
+        backup->add_subcommand("prune", "Removes old backups and the pieces only they need");
+    for (CLI::App* one : {list, prune}) {
+        one->add_option("--from", to.place, "Folder of the backups")->type_name("DIR")->required();
+        add_json(*one, to.json);
+    }
+    prune->add_option("--keep", to.keep, "Keep so many of the newest")
+        ->required()
+        ->check(CLI::PositiveNumber);
+    list->callback([&to] { to.what = action::list; });
+    prune->callback([&to] { to.what = action::prune; });
+    backup->callback([&into, &to, place] {
+        if (to.what == action::make && place->count() == 0) {
+            throw CLI::RequiredError("--to");
+        }
+        into.chosen = [&into] { return run_backup(into.backup); };
+    });
+
+    CLI::App* restore =
+        app.add_subcommand("restore", "Makes the event log of a data folder anew from a backup");
+    restore->add_option("--from", into.restore.place, "Folder of the backups")
+        ->type_name("DIR")
+        ->required();
+    restore->add_option("--backup", into.restore.backup,
+                        "Name of the backup, as `backup list` shows it (default: the newest)");
+    restore->add_option("--at", into.restore.at,
+                        "Keep the appends that ended at this position or before");
+    add_configuration(*restore, into.restore.config);
+    add_json(*restore, into.restore.json);
+    restore->callback([&into] { into.chosen = [&into] { return run_restore(into.restore); }; });
+}
+
+void add_version(CLI::App& app, parse& into) {
     CLI::App* version = app.add_subcommand("version", "Version and build");
     add_json(*version, into.version_json);
     version->callback(
@@ -182,6 +266,8 @@ int run_command_line(int count, char** arguments) {
     add_store_commands(app, into);
     add_data_commands(app, into);
     add_log_commands(app, into);
+    add_backup_commands(app, into);
+    add_version(app, into);
     try {
         app.parse(count, arguments);
     } catch (const CLI::Success& help) {

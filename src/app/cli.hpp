@@ -61,6 +61,46 @@ struct log_options {
 [[nodiscard]] int run_log_info(const log_options& options);
 [[nodiscard]] int run_log_verify(const log_options& options);
 
+struct log_dump_options {
+    configuration config;
+    std::optional<std::uint64_t> from;
+    std::optional<std::uint64_t> count;
+    std::string stream; // empty: all
+    bool json = false;
+};
+[[nodiscard]] int run_log_dump(const log_dump_options& options);
+
+struct scavenge_command_options {
+    enum class action { start, status, stop };
+    configuration config;
+    action what = action::start;
+    std::string id; // to stop; empty: the one that runs
+    std::uint64_t threads = 1;
+    std::uint64_t from_segment = 0;
+    std::uint64_t megabytes_per_second = 0;
+    bool json = false;
+};
+[[nodiscard]] int run_log_scavenge(const scavenge_command_options& options);
+
+struct backup_options {
+    enum class action { make, list, prune };
+    configuration config;
+    action what = action::make;
+    std::filesystem::path place;
+    std::uint64_t keep = 0; // to prune
+    bool json = false;
+};
+[[nodiscard]] int run_backup(const backup_options& options);
+
+struct restore_command_options {
+    configuration config;
+    std::filesystem::path place;
+    std::string backup; // empty: the newest
+    std::optional<std::uint64_t> at;
+    bool json = false;
+};
+[[nodiscard]] int run_restore(const restore_command_options& options);
+
 [[nodiscard]] int run_version(bool json);
 
 // Reads the arguments and runs the command; gives the exit code.

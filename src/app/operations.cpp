@@ -1,5 +1,6 @@
 #include "app/operations.hpp"
 
+#include "app/log_operations.hpp"
 #include "base/hash.hpp"
 #include "eventlog/log.hpp"
 #include "game/catalog.hpp"
@@ -17,34 +18,6 @@ using base::result;
 namespace {
 
 constexpr std::size_t page_size = 512;
-
-std::string_view name_of(eventlog::log_state state) {
-    switch (state) {
-    case eventlog::log_state::writable:
-        return "writable";
-    case eventlog::log_state::disk_full:
-        return "disk_full";
-    case eventlog::log_state::failed:
-        return "failed";
-    case eventlog::log_state::closed:
-        return "closed";
-    }
-    return "unknown";
-}
-
-// An integer of the request that is at least 0; empty if it is not there.
-result<std::optional<std::uint64_t>> number_of(const json::object& request, const char* key) {
-    const json::value* value = request.if_contains(key);
-    if (value == nullptr || value->is_null()) {
-        return std::nullopt;
-    }
-    auto decoded = base::decode<base::revision>(*value);
-    if (!decoded) {
-        return base::fail(base::errc::invalid_argument,
-                          std::string("\"") + key + "\" must be a whole number.");
-    }
-    return std::optional(decoded->value);
-}
 
 awaitable<result<json::object>> check_operation(operation_parts uses, json::object request) {
     if (uses.database == nullptr) {
@@ -135,17 +108,6 @@ awaitable<result<json::object>> stream_operation(operation_parts uses, json::obj
         {"stream", wanted->stream}, {"events", events}, {"lastRevision", (*head)->value}};
 }
 
-json::object log_operation(const operation_parts& uses) {
-    const auto head = uses.log.head();
-    const auto identity = uses.log.identity();
-    json::object out{{"logId", identity.id.text()},
-                     {"epoch", identity.epoch},
-                     {"state", name_of(uses.log.state())},
-                     {"bytes", head.end.value}};
-    out["lastPosition"] = head.last_event ? json::value(head.last_event->value) : nullptr;
-    return out;
-}
-
 } // namespace
 
 json::object event_object(const eventstore::recorded_event& event) {
@@ -182,7 +144,19 @@ awaitable<result<json::object>> answer_operation(operation_parts uses, json::obj
         co_return co_await stream_operation(uses, std::move(request), std::move(sink));
     }
     if (name == "log.info") {
-        co_return log_operation(uses);
+        co_return log_info(uses.log);
+    }
+    if (name == "log.dump") {
+        co_return co_await dump_log(uses.log, std::move(request), std::move(sink));
+    }
+    if (name == "log.scavenge") {
+        co_return co_await scavenge_log(uses.log, std::move(request), std::move(sink));
+    }
+    if (name == "log.scavenge.status") {
+        co_return scavenge_object(uses.log.scavenges().status());
+    }
+    if (name == "log.scavenge.stop") {
+        co_return stop_scavenge(uses.log, request);
     }
     co_return base::fail(base::errc::invalid_argument, "The server does not know the command '" +
                                                            name + "': is it of another version?");

@@ -32,7 +32,7 @@ struct operation_parts {
 //   {"command": "check", "sample"?: players}      end: readmodel::check_report
 //   {"command": "stream.read", "stream", "from"?: revision, "count"?, "backwards"?: true}
 //                                                 items: events; end: {"events", "last"?: revision}
-//   {"command": "log.info"}                       end: what the log is and holds
+//   {"command": "log.…"}                          see log_operations.hpp
 // Errors: invalid_argument, and those of what is asked.
 [[nodiscard]] awaitable<base::result<base::json::object>>
 answer_operation(operation_parts uses, base::json::object request, item_sink sink);

@@ -1,9 +1,7 @@
 // immortal stream read, immortal log info, immortal log verify
-#include "app/core.hpp"
-#include "app/operations.hpp"
+#include "app/log_tool.hpp"
 #include "app/tool.hpp"
 #include "eventlog/verify.hpp"
-#include "eventstore/embedded_store.hpp"
 
 #include <fmt/format.h>
 
@@ -14,42 +12,6 @@ namespace immortal::app {
 namespace json = base::json;
 
 namespace {
-
-// Runs one operation on the event log alone.
-base::result<json::object> on_log(const data_folder& folder, const settings& options,
-                                  const json::object& request, const item_printer& print) {
-    base::posix_file_system files;
-    base::system_clock clock;
-    base::system_random random;
-    runtime::engine engine({.threads = 2});
-    auto log = open_event_log(folder, options, files, clock, random, nullptr);
-    if (!log) {
-        return base::fail(log.error());
-    }
-    const auto store = eventstore::make_embedded_store(**log);
-    engine.start();
-    auto answered = engine.run(
-        answer_operation({**log, *store, nullptr, nullptr}, request, printing_sink(print)));
-    engine.stop();
-    return answered;
-}
-
-std::string field(const json::object& object, const char* key) {
-    const json::value* value = object.if_contains(key);
-    return value == nullptr     ? "-"
-           : value->is_string() ? std::string(value->get_string())
-                                : base::json_text(*value);
-}
-
-void print_event(const json::object& event) {
-    fmt::print("{:>6} {:>12} {} {}\n       {}\n", field(event, "revision"),
-               field(event, "position"), field(event, "created"), field(event, "type"),
-               field(event, event.contains("data") ? "data" : "dataHex"));
-}
-
-void print_json_line(const json::object& event) {
-    fmt::print("{}\n", base::json_text(event));
-}
 
 void print_findings(const eventlog::verify_report& found) {
     for (const auto& finding : found.findings) {
@@ -120,7 +82,7 @@ int run_log_info(const log_options& options) {
     }
     for (const auto& entry : *found) {
         fmt::print("{:<14} {}\n", std::string_view(entry.key()),
-                   field(*found, std::string(entry.key()).c_str()));
+                   text_of(*found, std::string(entry.key()).c_str()));
     }
     return exit_success;
 }

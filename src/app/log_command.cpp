@@ -1,0 +1,105 @@
+// immortal log dump, immortal log scavenge
+#include "app/log_tool.hpp"
+#include "app/tool.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+namespace immortal::app {
+
+namespace json = base::json;
+
+namespace {
+
+void print_logged_event(const json::object& event) {
+    fmt::print("{:>12} {}/{} {} {}\n             {}\n", text_of(event, "position"),
+               text_of(event, "stream"), text_of(event, "revision"), text_of(event, "created"),
+               text_of(event, "type"), text_of(event, event.contains("data") ? "data" : "dataHex"));
+}
+
+void show_progress(const json::object& status) {
+    fmt::print(stderr, "\r{} of {} segments, {} events removed, {} bytes saved  ",
+               text_of(status, "segmentsDone"), text_of(status, "segments"),
+               text_of(status, "eventsRemoved"), text_of(status, "bytesSaved"));
+}
+
+void print_scavenge(const json::object& status) {
+    if (text_of(status, "state") == "none") {
+        fmt::print("There was no scavenge since the event log was opened.\n");
+        return;
+    }
+    fmt::print("Scavenge {}: {}. {} of {} segments looked at, {} rewritten, {} events removed, {} "
+               "bytes saved.\n",
+               text_of(status, "id"), text_of(status, "state"), text_of(status, "segmentsDone"),
+               text_of(status, "segments"), text_of(status, "segmentsRewritten"),
+               text_of(status, "eventsRemoved"), text_of(status, "bytesSaved"));
+    if (status.contains("problem")) {
+        fmt::print(stderr, "immortal: {}\n", text_of(status, "problem"));
+    }
+}
+
+json::object request_of(const scavenge_command_options& options) {
+    switch (options.what) {
+    case scavenge_command_options::action::status:
+        return {{"command", "log.scavenge.status"}};
+    case scavenge_command_options::action::stop:
+        return {{"command", "log.scavenge.stop"}};
+    case scavenge_command_options::action::start:
+        break;
+    }
+    return {{"command", "log.scavenge"},
+            {"threads", options.threads},
+            {"fromSegment", options.from_segment},
+            {"bytesPerSecond", options.megabytes_per_second << 20u}};
+}
+
+} // namespace
+
+int run_log_dump(const log_dump_options& options) {
+    auto loaded = load_settings(options.config, log_use::quiet);
+    if (!loaded) {
+        return report(loaded.error(), exit_usage);
+    }
+    json::object request{{"command", "log.dump"}, {"stream", options.stream}};
+    if (options.from) {
+        request["from"] = *options.from;
+    }
+    if (options.count) {
+        request["count"] = *options.count;
+    }
+    const item_printer print = options.json ? print_json_line : print_logged_event;
+    const auto done =
+        ask_server_or(*loaded, "immortal log", request, print, [&](const data_folder& folder) {
+            return on_log(folder, *loaded, request, print);
+        });
+    return done ? exit_success : report(done.error());
+}
+
+int run_log_scavenge(const scavenge_command_options& options) {
+    auto loaded = load_settings(options.config, log_use::quiet);
+    if (!loaded) {
+        return report(loaded.error(), exit_usage);
+    }
+    const json::object request = request_of(options);
+    const bool show = !options.json && isatty(2) != 0;
+    const item_printer print = show ? show_progress : [](const json::object&) {};
+    const auto done =
+        ask_server_or(*loaded, "immortal log", request, print, [&](const data_folder& folder) {
+            return on_log(folder, *loaded, request, print);
+        });
+    if (show) {
+        fmt::print(stderr, "\n");
+    }
+    if (!done) {
+        return report(done.error());
+    }
+    if (options.json) {
+        print_json_line(*done);
+    } else {
+        print_scavenge(*done);
+    }
+    return text_of(*done, "state") == "failed" ? exit_failure : exit_success;
+}
+
+} // namespace immortal::app

@@ -1,0 +1,48 @@
+#include "app/log_tool.hpp"
+
+#include "app/core.hpp"
+#include "app/operations.hpp"
+#include "eventstore/embedded_store.hpp"
+
+#include <fmt/format.h>
+
+namespace immortal::app {
+
+namespace json = base::json;
+
+base::result<json::object> on_log(const data_folder& folder, const settings& options,
+                                  const json::object& request, const item_printer& print) {
+    base::posix_file_system files;
+    base::system_clock clock;
+    base::system_random random;
+    runtime::engine engine({.threads = 2});
+    auto log = open_event_log(folder, options, files, clock, random, nullptr);
+    if (!log) {
+        return base::fail(log.error());
+    }
+    const auto store = eventstore::make_embedded_store(**log);
+    engine.start();
+    auto answered = engine.run(
+        answer_operation({**log, *store, nullptr, nullptr}, request, printing_sink(print)));
+    engine.stop();
+    return answered;
+}
+
+std::string text_of(const json::object& object, const char* key) {
+    const json::value* value = object.if_contains(key);
+    return value == nullptr     ? "-"
+           : value->is_string() ? std::string(value->get_string())
+                                : base::json_text(*value);
+}
+
+void print_event(const json::object& event) {
+    fmt::print("{:>6} {:>12} {} {}\n       {}\n", text_of(event, "revision"),
+               text_of(event, "position"), text_of(event, "created"), text_of(event, "type"),
+               text_of(event, event.contains("data") ? "data" : "dataHex"));
+}
+
+void print_json_line(const json::object& event) {
+    fmt::print("{}\n", base::json_text(event));
+}
+
+} // namespace immortal::app
