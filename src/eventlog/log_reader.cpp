@@ -115,9 +115,7 @@ base::result<record_view> log_reader::read_record(base::position at, base::posit
         record_view record;
         const auto outcome = parse_record(std::span(buffer).first(*got), at, record);
         if (outcome == parse_outcome::good) {
-            return record.removed()
-                       ? base::result<record_view>(fail(errc::not_found, "the event was scavenged"))
-                       : record;
+            return record;
         }
         if (outcome == parse_outcome::damaged || *got < sizeof(format::record_header)) {
             break;

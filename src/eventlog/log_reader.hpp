@@ -61,7 +61,7 @@ public:
                                                     std::uint64_t scan_bytes_max) const;
 
     // The record at a position the index named, before `end`. Copies its bytes into `buffer`, which
-    // `out` refers to. Errors: also not_found (a scavenge removed it).
+    // `out` refers to. It may be one that a scavenge removed.
     [[nodiscard]] base::result<record_view> read_record(base::position at, base::position end,
                                                         std::vector<std::byte>& buffer) const;
 
@@ -94,6 +94,12 @@ private:
     [[nodiscard]] base::position limit_of(const segment& one, base::position end) const;
     // Called with a record and its place in `positions`.
     using record_user = std::function<base::status(const record_view&, std::size_t)>;
+    // Appends up to `count` events of a stream to `out`; gives how many there were, with those that
+    // a scavenge removed.
+    [[nodiscard]] base::result<std::uint64_t> read_page(std::string_view stream,
+                                                        base::revision from, direction way,
+                                                        std::uint64_t count, base::position end,
+                                                        stream_slice& out) const;
     // Reads the records at ascending `positions`; what was removed is passed over.
     [[nodiscard]] base::status collect(std::span<const base::position> positions,
                                        base::position end, const record_user& use) const;

@@ -166,19 +166,42 @@ base::result<stream_slice> log_reader::read_stream(std::string_view stream, base
         return out;
     }
     out.next_readable = start;
-    const std::uint64_t there =
+    std::uint64_t left =
         back ? start.value - part->lowest.value + 1 : out.last->value - start.value + 1;
-    auto positions = index_.stream_positions(stream, start, way,
-                                             std::min<std::uint64_t>(count_max, there), part->end);
+    // A page that a scavenge emptied is passed over: an empty one means the end.
+    for (base::revision at = start; out.events.empty() && left > 0;) {
+        const auto read =
+            read_page(stream, at, way, std::min<std::uint64_t>(count_max, left), part->end, out);
+        if (!read) {
+            return fail(read.error());
+        }
+        left -= *read;
+        at.value = back ? at.value - *read : at.value + *read;
+    }
+    if (!out.events.empty()) {
+        out.next_readable = out.events.front().revision;
+    }
+    out.end = left == 0;
+    return out;
+}
+
+base::result<std::uint64_t> log_reader::read_page(std::string_view stream, base::revision from,
+                                                  direction way, std::uint64_t count,
+                                                  base::position end, stream_slice& out) const {
+    auto positions = index_.stream_positions(stream, from, way, count, end);
     if (!positions) {
         return fail(positions.error());
     }
+    if (positions->empty()) {
+        return wrong_index();
+    }
+    const bool back = way == direction::backwards;
     if (back) {
         std::ranges::reverse(*positions);
     }
     out.events.reserve(positions->size());
     auto read =
-        collect(*positions, part->end, [&](const record_view& record, std::size_t) -> base::status {
+        collect(*positions, end, [&](const record_view& record, std::size_t) -> base::status {
             if (record.stream != stream) {
                 return wrong_index();
             }
@@ -194,8 +217,7 @@ base::result<stream_slice> log_reader::read_stream(std::string_view stream, base
     if (back) {
         std::ranges::reverse(out.events);
     }
-    out.end = positions->size() == there;
-    return out;
+    return positions->size();
 }
 
 base::result<view_slice> log_reader::read_view(index_view view, std::string_view name,

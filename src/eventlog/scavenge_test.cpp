@@ -90,6 +90,88 @@ TEST_F(scavenging, reads_backwards_over_what_is_gone) {
     EXPECT_EQ(seen, 12u);
 }
 
+TEST_F(scavenging, changes_no_number_of_a_view) {
+    for (int i = 0; i < 10; ++i) {
+        write("player-1", 2);
+        write("player-2", 2);
+    }
+    const auto numbers = [&](index_view view, const char* name) {
+        std::map<std::uint64_t, std::uint64_t> out; // number to position
+        for (std::uint64_t from = 0;;) {
+            const auto slice = open_->read_view(view, name, from, direction::forwards, 3);
+            EXPECT_TRUE(slice) << slice.error().message;
+            for (const auto& entry : slice->entries) {
+                out.emplace(entry.number, entry.event.position.value);
+            }
+            if (slice->end) {
+                return out;
+            }
+            from = slice->next;
+        }
+    };
+    set_metadata("player-1", R"({"$maxCount":3})");
+    write("t", 10);
+    const std::pair<index_view, const char*> views[] = {{index_view::category, "player"},
+                                                        {index_view::type, "Happened"},
+                                                        {index_view::correlation, "c1"},
+                                                        {index_view::streams, ""}};
+    std::vector<std::map<std::uint64_t, std::uint64_t>> before;
+    for (const auto& [view, name] : views) {
+        before.push_back(numbers(view, name));
+    }
+    EXPECT_EQ(before.front().size(), 40u);
+    ASSERT_EQ(scavenge().events_removed, 17u);
+    for (int round = 0; round < 2; ++round) { // with this index, and with one made anew
+        for (std::size_t i = 0; i < before.size(); ++i) {
+            const auto after = numbers(views[i].first, views[i].second);
+            const std::size_t gone = views[i].first == index_view::streams ? 1 : 17;
+            EXPECT_EQ(after.size(), before[i].size() - gone) << i;
+            for (const auto& [number, position] : after) {
+                EXPECT_EQ(before[i].at(number), position) << i;
+            }
+        }
+        reopen();
+    }
+}
+
+TEST_F(scavenging, leaves_a_gap_when_more_is_shown_later) {
+    write("s", 40);
+    set_metadata("s", R"({"$maxCount":2})");
+    write("t", 10);
+    ASSERT_EQ(scavenge().events_removed, 38u);
+    set_metadata("s", "{}");
+    std::size_t seen = 0;
+    base::revision from{0};
+    for (int page = 0; page < 100; ++page) {
+        const auto slice = open_->read_stream("s", from, direction::forwards, 5);
+        ASSERT_TRUE(slice) << slice.error().message;
+        seen += slice->events.size();
+        if (slice->end) {
+            break;
+        }
+        ASSERT_FALSE(slice->events.empty()) << "a page that does not go on";
+        from = {slice->events.back().revision.value + 1};
+    }
+    EXPECT_EQ(seen, 2u);
+    const auto back = open_->read_stream("s", {100}, direction::backwards, 50);
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(back->events.size(), 2u);
+    EXPECT_TRUE(back->end);
+}
+
+TEST_F(scavenging, of_an_ended_stream_leaves_its_tombstone) {
+    write("s", 30);
+    std::vector<stream_write> ending;
+    ending.push_back({"s", expected_revision::any(), {}, stream_write::action::tombstone});
+    ASSERT_TRUE(append(std::move(ending)));
+    write("t", 10);
+    EXPECT_EQ(scavenge().events_removed, 30u);
+    expect_sound();
+    EXPECT_EQ(open_->read_stream("s", {0}, direction::forwards, 10).error().code,
+              base::errc::deleted);
+    EXPECT_TRUE(open_->tombstone("s")->has_value());
+}
+
 TEST_F(scavenging, removes_by_age_at_the_time_it_began) {
     write("s", 20);
     clock.advance(std::chrono::hours(1));
