@@ -57,6 +57,9 @@ result<std::optional<std::uint64_t>> number_of(const json::object& request, cons
     if (value == nullptr || value->is_null()) {
         return std::nullopt;
     }
+    if (value->is_uint64()) { // of a request that was made here, not parsed
+        return std::optional(value->get_uint64());
+    }
     auto decoded = base::decode<base::revision>(*value);
     if (!decoded) {
         return base::fail(base::errc::invalid_argument,
