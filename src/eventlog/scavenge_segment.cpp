@@ -39,7 +39,7 @@ std::string kept_metadata(const record_view& record) {
     if (correlation.empty()) {
         return {};
     }
-    std::string kept = base::json::serialize(base::json::object{{"$correlationId", correlation}});
+    std::string kept = base::json_text(base::json::object{{"$correlationId", correlation}});
     return kept.size() <= record.metadata.size() ? kept : std::string(record.metadata);
 }
 
