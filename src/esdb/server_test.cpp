@@ -7,8 +7,13 @@
 #include "esproto/wire/server_features.grpc.pb.h"
 #include "runtime/deadline.hpp"
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
 #include <atomic>
 #include <future>
+#include <grpcpp/security/credentials.h>
 #include <thread>
 
 namespace immortal::esdb {
@@ -284,6 +289,91 @@ TEST_F(server_test, without_tls_only_loopback_addresses_are_allowed) {
         ASSERT_FALSE(outcome) << address;
         EXPECT_EQ(outcome.error().code, base::errc::invalid_argument);
     }
+}
+
+// A self-signed certificate for "localhost" and its key, both PEM.
+tls_settings make_certificate() {
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"),
+                                                                  &EVP_PKEY_free);
+    const std::unique_ptr<X509, decltype(&X509_free)> made(X509_new(), &X509_free);
+    X509_set_version(made.get(), 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1);
+    X509_gmtime_adj(X509_getm_notBefore(made.get()), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
+    X509_set_pubkey(made.get(), key.get());
+    X509_NAME* name = X509_get_subject_name(made.get());
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+    X509_set_issuer_name(made.get(), name);
+    X509_EXTENSION* names =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
+    X509_add_ext(made.get(), names, -1);
+    X509_EXTENSION_free(names);
+    X509_sign(made.get(), key.get(), EVP_sha256());
+    const auto text = [](auto write) {
+        const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), &BIO_free);
+        write(out.get());
+        char* bytes = nullptr;
+        const long size = BIO_get_mem_data(out.get(), &bytes);
+        return std::string(bytes, static_cast<std::size_t>(size));
+    };
+    tls_settings out;
+    out.certificate = text([&](BIO* to) { PEM_write_bio_X509(to, made.get()); });
+    out.key = text([&](BIO* to) {
+        PEM_write_bio_PrivateKey(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    });
+    return out;
+}
+
+class tls_test : public server_test {
+protected:
+    // The outcome of one call of a client that trusts `certificate` and may show one itself.
+    grpc::Status call_with(const tls_settings& certificate, bool shows_one) {
+        grpc::SslCredentialsOptions options;
+        options.pem_root_certs = certificate.certificate;
+        if (shows_one) {
+            options.pem_cert_chain = certificate.certificate;
+            options.pem_private_key = certificate.key;
+        }
+        const auto stub = Monitoring::NewStub(grpc::CreateChannel(
+            "localhost:" + std::to_string(server_->port()), grpc::SslCredentials(options)));
+        grpc::ClientContext context;
+        context.set_deadline(std::chrono::system_clock::now() + patience);
+        return stub->Stats(&context, {})->Finish();
+    }
+    void start_with(const tls_settings& tls) {
+        methods_.add(Monitoring::service_full_name(), "Stats",
+                     {.serve = [this](call& c) { return remember(c); }});
+        auto settings = test_settings();
+        settings.tls = tls;
+        start(settings);
+    }
+    awaitable<rpc_status> remember(call& asked) {
+        probe_.headers = asked.headers();
+        co_return rpc_status{};
+    }
+};
+
+TEST_F(tls_test, serves_those_who_trust_its_certificate) {
+    const auto certificate = make_certificate();
+    start_with(certificate);
+    EXPECT_TRUE(call_with(certificate, false).ok());
+    EXPECT_EQ(probe_.headers.certificate_name, "");
+    EXPECT_FALSE(call_with(make_certificate(), false).ok());
+    stub_ = Monitoring::NewStub(channel_); // without TLS
+    const auto context = make_context();
+    EXPECT_FALSE(stub_->Stats(context.get(), {})->Finish().ok());
+}
+
+TEST_F(tls_test, knows_the_name_of_a_verified_client) {
+    auto certificate = make_certificate();
+    certificate.client_authority = certificate.certificate;
+    certificate.client_required = true;
+    start_with(certificate);
+    const auto status = call_with(certificate, true);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(probe_.headers.certificate_name, "localhost");
+    EXPECT_FALSE(call_with(certificate, false).ok());
 }
 
 TEST_F(server_test, many_calls_at_once_all_end) {
