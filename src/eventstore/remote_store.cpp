@@ -273,7 +273,7 @@ base::result<base::uuid> identity_of(remote_link& link, base::random_source& ran
 
 base::result<std::unique_ptr<event_store>> open_remote_store(remote_settings settings,
                                                              base::random_source& random) {
-    const unsigned attempts = settings.connection.discover_attempts;
+    const unsigned attempts = settings.start_attempts;
     const std::uint32_t epoch = settings.epoch;
     auto link = remote_link::make(std::move(settings));
     if (!link) {

@@ -21,10 +21,11 @@ struct remote_settings {
     bool reads_need_leader = true;        // no read from a node that may be behind
     std::uint32_t epoch = 1;              // raised by the operator when the store was restored
     std::size_t calls_at_once = 32;
+    unsigned start_attempts = 3; // of open_remote_store()
 };
 
 // Connects, looks at what the server can do and who it is (its identity is an event in the stream
-// `immortal-identity`, made once). Blocks, at most discover_attempts times. `random` outlives the
+// `immortal-identity`, made once). Blocks, at most start_attempts times. `random` outlives the
 // store. Errors: unavailable (nobody answers), unauthenticated, forbidden, invalid_argument (files
 // of the connection string), mismatch (the server lacks the atomic append over several streams;
 // the sentence says what is needed).
