@@ -199,20 +199,29 @@ awaitable<base::status> execution::reload() {
 
 // --- decide ---
 
-std::optional<base::result<outcome>> execution::first_answer() const {
-    const game::command_record* record = player_->commands.find(of_.command_id);
-    if (record == nullptr) {
-        return std::nullopt;
+// Empty: the command is not remembered. The answer itself stands in the command's first event.
+awaitable<std::optional<base::result<outcome>>> execution::first_answer() {
+    const game::command_record* known = player_->commands.find(of_.command_id);
+    if (known == nullptr) {
+        co_return std::nullopt;
     }
-    if (record->request != of_.hash) {
-        return base::fail(base::errc::mismatch,
-                          "This idempotency key was used with another request; use a new key.");
+    const game::command_record record = *known;
+    if (record.request != of_.hash) {
+        co_return base::fail(base::errc::mismatch,
+                             "This idempotency key was used with another request; use a new key.");
     }
-    auto body = base::parse_json(record->outcome);
-    if (!body || !body->is_object()) {
-        return base::fail(base::errc::corrupt, "The recorded answer cannot be read.");
+    const auto page = co_await with_->uses.store.read_stream(player_stream_, record.revision,
+                                                             eventstore::direction::forwards, 1);
+    if (!page) {
+        co_return base::fail(page.error());
     }
-    return outcome{std::move(body->get_object()), record->position, true};
+    const auto told = page->events.empty() ? game::event_metadata{}
+                                           : game::parse_metadata(page->events.front().metadata);
+    auto body = base::parse_json(told.outcome);
+    if (told.command_id != of_.command_id || !body || !body->is_object()) {
+        co_return base::fail(base::errc::corrupt, "The recorded answer cannot be read.");
+    }
+    co_return outcome{std::move(body->get_object()), record.position, true};
 }
 
 std::optional<base::error> execution::not_allowed() const {
@@ -279,7 +288,7 @@ awaitable<base::result<bool>> execution::find_name() {
 }
 
 awaitable<std::optional<base::result<outcome>>> execution::attempt() {
-    if (auto answer = first_answer()) {
+    if (auto answer = co_await first_answer()) {
         co_return answer;
     }
     if (auto no = not_allowed()) {
@@ -398,8 +407,8 @@ awaitable<std::optional<base::result<outcome>>> execution::append(decision made,
     if (auto loaded = co_await reload(); !loaded) {
         co_return base::fail(std::move(loaded.error()));
     }
-    if (first_answer()) {
-        co_return first_answer();
+    if (auto answer = co_await first_answer()) {
+        co_return answer;
     }
     if (!co_await pause()) {
         co_return busy();
@@ -412,7 +421,8 @@ outcome execution::accept(decision made, const eventstore::append_outcome& done)
     const auto player_before = player_->revision;
     player_->state = std::move(made.next_player);
     player_->revision = done.last_revisions[last];
-    player_->commands.remember({of_.command_id, of_.hash, made.body, done.position});
+    const base::revision first{player_before ? player_before->value + 1 : 0};
+    player_->commands.remember({of_.command_id, of_.hash, first, done.position});
     with_->players.keep(player_stream_, player_, player_before);
     if (!made.session.empty()) {
         const auto session_before = session_->revision;

@@ -59,7 +59,7 @@ private:
     awaitable<base::result<base::uuid>> owner_of(base::uuid session);
     awaitable<base::status> load();
     awaitable<base::status> reload();
-    [[nodiscard]] std::optional<base::result<outcome>> first_answer() const;
+    awaitable<std::optional<base::result<outcome>>> first_answer();
     [[nodiscard]] std::optional<base::error> not_allowed() const;
     awaitable<std::optional<base::result<outcome>>> attempt();
     awaitable<base::result<bool>> find_name();

@@ -47,10 +47,6 @@ std::string open_metadata(const metadata_parts& parts) {
                        id, id, id, parts.actor, schema_version, base::iso_text(parts.at));
 }
 
-std::size_t memory_of(const command_record& record) {
-    return sizeof(command_record) + record.outcome.capacity();
-}
-
 } // namespace
 
 event_metadata parse_metadata(std::string_view text) {
@@ -91,22 +87,19 @@ const command_record* command_memory::find(const base::uuid& command) const noex
 }
 
 void command_memory::remember(command_record what) {
-    what.outcome.shrink_to_fit();
-    memory_ += memory_of(what);
-    records_.push_back(std::move(what));
+    records_.push_back(what);
     if (records_.size() > commands_remembered) {
-        memory_ -= memory_of(records_.front());
         records_.pop_front();
     }
 }
 
-void command_memory::evolve(std::string_view metadata, base::position at) {
-    event_metadata parts = parse_metadata(metadata);
+void command_memory::evolve(std::string_view metadata, base::revision revision, base::position at) {
+    const event_metadata parts = parse_metadata(metadata);
     if (!parts.command_id) {
         return;
     }
     if (parts.request) {
-        remember({*parts.command_id, *parts.request, std::move(parts.outcome), at});
+        remember({*parts.command_id, *parts.request, revision, at});
     } else if (!records_.empty() && records_.back().command_id == *parts.command_id) {
         records_.back().position = at;
     }
@@ -116,7 +109,8 @@ json::array command_memory::encode() const {
     json::array out;
     out.reserve(records_.size());
     for (const command_record& r : records_) {
-        out.push_back(json::array{r.command_id.text(), base::hex(r.request), r.outcome,
+        out.push_back(json::array{r.command_id.text(), base::hex(r.request),
+                                  static_cast<std::int64_t>(r.revision.value),
                                   static_cast<std::int64_t>(r.position.value)});
     }
     return out;
@@ -133,16 +127,17 @@ base::result<command_memory> command_memory::decode(const json::array& in) {
     for (const json::value& entry : in) {
         const json::array* parts = entry.if_array();
         if (parts == nullptr || parts->size() != 4 || !(*parts)[0].is_string() ||
-            !(*parts)[1].is_string() || !(*parts)[2].is_string()) {
+            !(*parts)[1].is_string()) {
             return wrong();
         }
         const auto id = base::uuid::parse((*parts)[0].get_string());
         const auto request = parse_request((*parts)[1].get_string());
+        const auto revision = base::decode<base::revision>((*parts)[2]);
         const auto at = base::decode<base::position>((*parts)[3]);
-        if (!id || !request || !at) {
+        if (!id || !request || !revision || !at) {
             return wrong();
         }
-        out.remember({*id, *request, std::string((*parts)[2].get_string()), *at});
+        out.remember({*id, *request, *revision, *at});
     }
     return out;
 }

@@ -1,6 +1,6 @@
 // What a command leaves behind on its home stream besides the domain's events: its id, a hash of
-// its request, its answer. They stand in the metadata of the events; a `command_memory` keeps the
-// last 256 of a stream, whatever the aggregate.
+// its request, its answer. They stand in the metadata of the events; a `command_memory` keeps, of
+// the last 256 of a stream, id, hash, and the event where the answer is to be read.
 //
 // Metadata is one JSON object; all values are strings:
 //   $correlationId, $causationId, commandId, actor, schemaVersion, at, and, on the home stream's
@@ -32,8 +32,8 @@ using request_hash = std::array<std::uint8_t, 16>;
 struct command_record {
     base::uuid command_id;
     game::request_hash request{};
-    std::string outcome;     // the answer's body, a JSON object as text
-    base::position position; // of the command's last event on the home stream
+    base::revision revision; // of the command's first event on the home stream: it has the answer
+    base::position position; // of its last event there
     friend bool operator==(const command_record&, const command_record&) = default;
 };
 
@@ -68,10 +68,12 @@ public:
     [[nodiscard]] const command_record* find(const base::uuid& command) const noexcept;
     void remember(command_record what);
     // What a stored event of the stream adds.
-    void evolve(std::string_view metadata, base::position at);
+    void evolve(std::string_view metadata, base::revision revision, base::position at);
     [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
     // About, in bytes.
-    [[nodiscard]] std::size_t memory() const noexcept { return memory_; }
+    [[nodiscard]] std::size_t memory() const noexcept {
+        return records_.size() * sizeof(command_record);
+    }
 
     [[nodiscard]] base::json::array encode() const;
     [[nodiscard]] static base::result<command_memory> decode(const base::json::array& in);
@@ -79,7 +81,6 @@ public:
 
 private:
     std::deque<command_record> records_;
-    std::size_t memory_ = 0;
 };
 
 // An aggregate with what the commands on its stream left behind.
@@ -97,7 +98,7 @@ template <typename State>
     if (auto done = evolve(on.state, event.type, event.data); !done) {
         return base::fail(std::move(done.error()));
     }
-    on.commands.evolve(event.metadata, event.position);
+    on.commands.evolve(event.metadata, event.revision, event.position);
     on.revision = event.revision;
     return {};
 }

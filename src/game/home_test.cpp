@@ -73,17 +73,17 @@ TEST(home, metadata_says_what_was_put_in) {
 TEST(home, strangers_metadata_is_passed_over) {
     command_memory memory;
     for (const char* text : {"", "x", "[]", "{}", R"({"commandId":7})", R"({"commandId":"7"})"}) {
-        memory.evolve(text, base::position{1});
+        memory.evolve(text, base::revision{0}, base::position{1});
     }
     EXPECT_EQ(memory.size(), 0u);
 }
 
-TEST(home, remembers_outcome_and_last_position) {
+TEST(home, remembers_where_the_answer_is_and_the_last_position) {
     const auto folded = fold_all(stream_of_commands(3));
     const command_record* record = folded.commands.find(command(1));
     ASSERT_NE(record, nullptr);
     EXPECT_EQ(record->request, request(1));
-    EXPECT_EQ(record->outcome, R"({"n":1,"text":"\"quoted\" 道"})");
+    EXPECT_EQ(record->revision, base::revision{2});
     EXPECT_EQ(record->position, base::position{1030});
     EXPECT_EQ(folded.commands.find(command(7)), nullptr);
     EXPECT_EQ(folded.revision, base::revision{5});

@@ -12,7 +12,7 @@ namespace immortal::game {
 
 // Part of every snapshot: a snapshot of other rules is ignored. Raise it with any change of evolve
 // or of a state's structure.
-constexpr std::int64_t rules_version = 2;
+constexpr std::int64_t rules_version = 3;
 
 struct rules {
     double time_scale = 1.0; // seconds of game time in one real second; > 0
