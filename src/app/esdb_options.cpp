@@ -1,5 +1,8 @@
 #include "app/esdb_options.hpp"
 
+#include <fmt/format.h>
+
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -56,6 +59,7 @@ base::result<esdb::protocol_settings> esdb_options(const settings& options) {
         tls.client_required = in.tls_client_required;
     }
     out.server.tls = std::move(tls);
+    out.security = esdb::security_settings{.anonymous_streams = in.anonymous_streams};
     return out;
 }
 
@@ -66,6 +70,15 @@ base::status check_esdb(const settings& options) {
     auto made = esdb_options(options);
     return made ? esdb::check_listening(made->server.addresses, made->server.port)
                 : base::fail(made.error());
+}
+
+void print_first_password(const std::optional<std::string>& password) {
+    if (password) {
+        fmt::print("The event store's first user is 'admin' with the password {}\n"
+                   "It is shown only now: keep it, or change it with the Users service.\n\n",
+                   *password);
+        std::fflush(stdout);
+    }
 }
 
 } // namespace immortal::app

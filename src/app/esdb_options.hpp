@@ -7,11 +7,15 @@
 
 namespace immortal::app {
 
-// Reads the TLS files. Errors: a sentence for the operator that names the key and the file.
+// Reads the TLS files; with TLS there are users and access lists. Errors: a sentence for the
+// operator that names the key and the file.
 [[nodiscard]] base::result<esdb::protocol_settings> esdb_options(const settings& options);
 
 // Before anything is started: most refusals of address and port are seen here, at once. Nothing to
 // refuse when the protocol is not served.
 [[nodiscard]] base::status check_esdb(const settings& options);
+
+// Shows the password of a user that was just made, on standard output: it is kept nowhere else.
+void print_first_password(const std::optional<std::string>& password);
 
 } // namespace immortal::app

@@ -288,6 +288,9 @@ base::status server::parts::begin_protocol() {
         return base::fail(chosen.error());
     }
     core& c = *base_parts;
+    if (c.log != nullptr) {
+        chosen->operations.scavenges = &c.log->scavenges();
+    }
     protocol = std::make_unique<esdb::protocol_server>(c.engine, *c.store, c.clock, c.random,
                                                        std::move(*chosen));
     auto started = protocol->start();
@@ -360,6 +363,10 @@ void server::stop() {
 
 std::uint16_t server::port() const {
     return parts_->api->port();
+}
+
+std::optional<std::string> server::first_password() const {
+    return parts_->protocol ? parts_->protocol->first_password() : std::nullopt;
 }
 
 std::vector<service_line> server::service_lines() const {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ public:
 
     [[nodiscard]] std::uint16_t port() const;
     [[nodiscard]] std::vector<service_line> service_lines() const; // event store first
+    // Of the event store's first user, if this start made it.
+    [[nodiscard]] std::optional<std::string> first_password() const;
 
 private:
     struct parts;

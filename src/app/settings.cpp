@@ -48,7 +48,8 @@ esdb_settings read_esdb(const base::config& c) {
             .tls_certificate = c.text("esdb.tls_certificate"),
             .tls_key = c.text("esdb.tls_key"),
             .tls_client_authority = c.text("esdb.tls_client_authority"),
-            .tls_client_required = c.boolean("esdb.tls_client_required")};
+            .tls_client_required = c.boolean("esdb.tls_client_required"),
+            .anonymous_streams = c.boolean("esdb.anonymous_streams")};
 }
 
 limit_settings read_limits(const base::config& c) {

@@ -46,6 +46,7 @@ struct esdb_settings {
     std::string tls_key;
     std::string tls_client_authority;
     bool tls_client_required = false;
+    bool anonymous_streams = false;
 };
 
 struct event_log_settings {

@@ -133,7 +133,11 @@ void add_esdb_keys(config_registry& registry) {
                      "not asked for one."})
         .add({.name = "esdb.tls_client_required",
               .fallback = false,
-              .doc = "Refuse clients without a valid certificate."});
+              .doc = "Refuse clients without a valid certificate."})
+        .add({.name = "esdb.anonymous_streams",
+              .fallback = false,
+              .doc = "With TLS there are users and access lists; whether clients without "
+                     "credentials may use streams that are open to $all."});
 }
 
 void add_event_log_keys(config_registry& registry) {

@@ -6,10 +6,14 @@
 #include "app/tool.hpp"
 #include "app/version.hpp"
 #include "base/json.hpp"
+#include "base/log.hpp"
+#include "eventlog/scavenger.hpp"
 #include "eventstore/embedded_store.hpp"
+#include "eventstore/system_events.hpp"
 
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <unistd.h>
 
@@ -35,7 +39,7 @@ void print_running(const data_folder& folder, const std::string& address, bool a
 }
 
 int serve_store(const data_folder& folder, const settings& options,
-                const esdb::protocol_settings& protocol, bool as_json) {
+                esdb::protocol_settings protocol, bool as_json) {
     base::system_clock clock;
     base::system_random random;
     base::posix_file_system files;
@@ -45,15 +49,22 @@ int serve_store(const data_folder& folder, const settings& options,
     if (!log) {
         return report(log.error());
     }
+    if (auto written = eventstore::write_system_events(**log); !written) {
+        base::log_warning("app", "the first events of the log were not written",
+                          {{"why", written.error().message}});
+    }
     auto store = eventstore::make_embedded_store(**log);
     runtime::engine engine({.threads = options.server.threads});
     engine.start();
-    esdb::protocol_server server(engine, *store, clock, random, protocol);
+    protocol.operations = {.scavenges = &(*log)->scavenges(),
+                           .shut_down = [] { kill(getpid(), SIGTERM); }};
+    esdb::protocol_server server(engine, *store, clock, random, std::move(protocol));
     int code = exit_success;
     if (auto started = server.start(); !started) {
         code = report(started.error());
     } else {
         print_running(folder, server.connection_string(), as_json);
+        print_first_password(server.first_password());
         while (signals.wait(std::chrono::milliseconds(500)) == 0) {
         }
         if (!as_json) {
@@ -75,7 +86,7 @@ int run_store_serve(const serve_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
-    const auto protocol = esdb_options(*loaded);
+    auto protocol = esdb_options(*loaded);
     if (!protocol) {
         return report(protocol.error());
     }
@@ -88,7 +99,7 @@ int run_store_serve(const serve_options& options) {
     if (!folder) {
         return report(folder.error());
     }
-    return serve_store(**folder, *loaded, *protocol, options.json);
+    return serve_store(**folder, *loaded, std::move(*protocol), options.json);
 }
 
 } // namespace immortal::app
