@@ -26,7 +26,8 @@ class call_driver;
 
 // What the drivers of a server share; outlives them.
 struct call_host {
-    grpc::AsyncGenericService service;
+    // Made anew for each attempt to start: gRPC takes a service once.
+    std::unique_ptr<grpc::AsyncGenericService> service;
     std::unique_ptr<grpc::ServerCompletionQueue> queue;
     runtime::any_io_executor executor;
     const method_table* methods = nullptr;

@@ -119,7 +119,8 @@ bool server::state::build(const listening_plan& plan) {
     for (const std::string& address : plan.addresses) {
         builder.AddListeningPort(endpoint_text(address, plan.port), credentials);
     }
-    builder.RegisterAsyncGenericService(&host.service);
+    host.service = std::make_unique<grpc::AsyncGenericService>();
+    builder.RegisterAsyncGenericService(host.service.get());
     host.queue = builder.AddCompletionQueue();
     grpc_server = builder.BuildAndStart();
     if (grpc_server == nullptr) {

@@ -365,6 +365,15 @@ TEST_F(tls_test, serves_those_who_trust_its_certificate) {
     EXPECT_FALSE(stub_->Stats(context.get(), {})->Finish().ok());
 }
 
+TEST_F(server_test, an_unusable_certificate_is_refused_at_the_start) {
+    server_settings settings = test_settings();
+    settings.tls = tls_settings{.certificate = "nonsense", .key = "nonsense"};
+    server refused(engine_, std::move(settings), methods_, *rules_);
+    const auto started = refused.start();
+    ASSERT_FALSE(started);
+    EXPECT_NE(started.error().message.find("TLS"), std::string::npos) << started.error().message;
+}
+
 TEST_F(tls_test, knows_the_name_of_a_verified_client) {
     auto certificate = make_certificate();
     certificate.client_authority = certificate.certificate;
