@@ -24,8 +24,8 @@ base::result<json::object> check_offline(const data_folder& folder, const settin
         return base::fail(opened.error());
     }
     core& c = **opened;
-    return c.engine.run(answer_operation({*c.log, *c.store, c.database.get(), nullptr}, request,
-                                         printing_sink([](const json::object&) {})));
+    return c.engine.run(answer_operation({c.log.get(), *c.store, c.database.get(), nullptr},
+                                         request, printing_sink([](const json::object&) {})));
 }
 
 std::string text_of(const json::object& object, const char* key) {

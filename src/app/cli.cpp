@@ -23,7 +23,8 @@ struct key_flag {
 constexpr key_flag data_flag{"--data", "server.data",
                              "Folder of everything the server keeps (default: ./data)"};
 constexpr key_flag store_flags[] = {
-    {"--event-store", "event_store.uri", "Event store; only the embedded one in this version"},
+    {"--event-store", "event_store.uri",
+     "Event store to use instead of the embedded one (kurrentdb:// or esdb://)"},
     {"--postgres", "postgres.uri", "PostgreSQL to use instead of a managed one (libpq URI)"},
 };
 constexpr key_flag esdb_flags[] = {

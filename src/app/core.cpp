@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "eventstore/embedded_store.hpp"
+#include "eventstore/remote_store.hpp"
 #include "eventstore/system_events.hpp"
 #include "readmodel/migrations.hpp"
 
@@ -23,23 +24,47 @@ open_event_log(const data_folder& folder, const settings& options, base::file_sy
     return eventlog::log::open(s, files, clock, random, metrics);
 }
 
+base::result<std::unique_ptr<eventstore::event_store>> open_remote(const settings& options,
+                                                                   base::random_source& random) {
+    const event_store_settings& s = options.event_store;
+    auto connection = eventstore::parse_connection_string(s.uri);
+    if (!connection) {
+        return base::fail(std::move(connection.error()));
+    }
+    for (const std::string& key : connection->unknown) {
+        base::log_warning("app", "the event store's connection string has a key without meaning",
+                          {{"key", key}});
+    }
+    if (!connection->names("gossiptimeout")) {
+        connection->gossip_timeout = s.gossip_timeout;
+    }
+    if (!connection->names("maxdiscoverattempts")) {
+        connection->discover_attempts = s.discover_attempts_max;
+    }
+    eventstore::remote_settings chosen;
+    chosen.operation_timeout = connection->default_deadline.value_or(s.operation_timeout);
+    chosen.check_period = s.check_period;
+    chosen.reconnection_delay = s.reconnection_delay;
+    chosen.reads_need_leader =
+        s.leader_only || connection->preference == eventstore::node_preference::leader;
+    chosen.epoch = s.epoch;
+    chosen.start_attempts = s.discover_attempts;
+    chosen.connection = std::move(*connection);
+    return eventstore::open_remote_store(std::move(chosen), random);
+}
+
 core::core(const data_folder& folder, runtime::guardian& parent, const settings& options,
            backing::redis_use use)
     : engine({.threads = options.server.threads}), services(parent, folder, options, use) {}
 
 base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
                                                const settings& options, backing::redis_use use) {
-    if (!options.event_store_uri.empty()) {
-        return base::fail(base::errc::invalid_argument,
-                          "This version has only the embedded event store: leave event_store.uri "
-                          "(--event-store) empty.");
-    }
     std::unique_ptr<core> made(new core(folder, parent, options, use));
     made->engine.start();
-    auto log_opened =
-        std::async(std::launch::async, [&] { return made->open_log(folder, options); });
+    auto store_opened =
+        std::async(std::launch::async, [&] { return made->open_store(folder, options); });
     auto begun = made->services.begin();
-    auto opened = log_opened.get();
+    auto opened = store_opened.get();
     if (!begun || !opened) {
         return base::fail(begun ? opened.error() : begun.error());
     }
@@ -52,7 +77,15 @@ base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtim
     return made;
 }
 
-base::status core::open_log(const data_folder& folder, const settings& options) {
+base::status core::open_store(const data_folder& folder, const settings& options) {
+    if (!options.event_store.uri.empty()) {
+        auto opened = open_remote(options, random);
+        if (!opened) {
+            return base::fail(std::move(opened.error()));
+        }
+        store = std::move(*opened);
+        return {};
+    }
     auto opened = open_event_log(folder, options, files, clock, random, &metrics);
     if (!opened) {
         return base::fail(opened.error());

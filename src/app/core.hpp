@@ -41,7 +41,7 @@ public:
     base::posix_file_system files;
     runtime::engine engine;
     backing services;
-    std::unique_ptr<eventlog::log> log;
+    std::unique_ptr<eventlog::log> log; // null: the event store is a remote one
     std::unique_ptr<eventstore::event_store> store;
     postgres::settings database_settings;
     std::unique_ptr<postgres::database> database;
@@ -51,9 +51,13 @@ public:
 private:
     core(const data_folder& folder, runtime::guardian& parent, const settings& options,
          backing::redis_use redis);
-    base::status open_log(const data_folder& folder, const settings& options);
+    base::status open_store(const data_folder& folder, const settings& options);
     base::status connect(const settings& options);
 };
+
+// The event store that `options` name, which is a remote one. Blocks. Errors: a sentence.
+[[nodiscard]] base::result<std::unique_ptr<eventstore::event_store>>
+open_remote(const settings& options, base::random_source& random);
 
 // The event log alone, for tools that need nothing else. The arguments outlive it.
 [[nodiscard]] base::result<std::unique_ptr<eventlog::log>>

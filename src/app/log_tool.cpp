@@ -23,7 +23,22 @@ base::result<json::object> on_log(const data_folder& folder, const settings& opt
     const auto store = eventstore::make_embedded_store(**log);
     engine.start();
     auto answered = engine.run(
-        answer_operation({**log, *store, nullptr, nullptr}, request, printing_sink(print)));
+        answer_operation({log->get(), *store, nullptr, nullptr}, request, printing_sink(print)));
+    engine.stop();
+    return answered;
+}
+
+base::result<json::object> on_remote(const settings& options, const json::object& request,
+                                     const item_printer& print) {
+    base::system_random random;
+    auto store = open_remote(options, random);
+    if (!store) {
+        return base::fail(std::move(store.error()));
+    }
+    runtime::engine engine({.threads = 2});
+    engine.start();
+    auto answered = engine.run(
+        answer_operation({nullptr, **store, nullptr, nullptr}, request, printing_sink(print)));
     engine.stop();
     return answered;
 }

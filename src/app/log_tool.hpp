@@ -17,6 +17,10 @@ namespace immortal::app {
                                                       const base::json::object& request,
                                                       const item_printer& print);
 
+// Connects to the remote event store that `options` name and answers one request of it. Blocks.
+[[nodiscard]] base::result<base::json::object>
+on_remote(const settings& options, const base::json::object& request, const item_printer& print);
+
 // A member as text for people; "-" if it is not there.
 [[nodiscard]] std::string text_of(const base::json::object& object, const char* key);
 

@@ -143,20 +143,24 @@ awaitable<result<json::object>> answer_operation(operation_parts uses, json::obj
     if (name == "stream.read") {
         co_return co_await stream_operation(uses, std::move(request), std::move(sink));
     }
+    if (name.starts_with("log.") && uses.log == nullptr) {
+        co_return base::fail(base::errc::invalid_argument,
+                             "The event store is a remote one: its log is not here.");
+    }
     if (name == "log.info") {
-        co_return log_info(uses.log);
+        co_return log_info(*uses.log);
     }
     if (name == "log.dump") {
-        co_return co_await dump_log(uses.log, std::move(request), std::move(sink));
+        co_return co_await dump_log(*uses.log, std::move(request), std::move(sink));
     }
     if (name == "log.scavenge") {
-        co_return co_await scavenge_log(uses.log, std::move(request), std::move(sink));
+        co_return co_await scavenge_log(*uses.log, std::move(request), std::move(sink));
     }
     if (name == "log.scavenge.status") {
-        co_return scavenge_object(uses.log.scavenges().status());
+        co_return scavenge_object(uses.log->scavenges().status());
     }
     if (name == "log.scavenge.stop") {
-        co_return stop_scavenge(uses.log, request);
+        co_return stop_scavenge(*uses.log, request);
     }
     co_return base::fail(base::errc::invalid_argument, "The server does not know the command '" +
                                                            name + "': is it of another version?");

@@ -20,9 +20,10 @@ class log;
 
 namespace immortal::app {
 
-// All outlive the calls. `database` null: only the log is open; `shared` null: no cache.
+// All outlive the calls. `log` null: the store is a remote one; `database` null: only the store is
+// open; `shared` null: no cache.
 struct operation_parts {
-    eventlog::log& log;
+    eventlog::log* log;
     eventstore::event_store& store;
     postgres::database* database = nullptr;
     cache::service* shared = nullptr;

@@ -68,7 +68,7 @@ base::status check_port(const settings& options) {
 
 base::status check_ports(const settings& options) {
     auto free = check_port(options);
-    return free ? check_esdb(options) : free;
+    return free && options.event_store.uri.empty() ? check_esdb(options) : free;
 }
 
 std::string url_of(const settings& options, std::uint16_t port) {

@@ -262,7 +262,8 @@ base::status server::parts::begin(const data_folder& folder) {
     deadlines->start();
     erasures->start();
     working = true;
-    const operation_parts uses{*c.log, *c.store, c.database.get(), shared ? &*shared : nullptr};
+    const operation_parts uses{c.log.get(), *c.store, c.database.get(),
+                               shared ? &*shared : nullptr};
     const auto socket = data_folder::control_socket(folder.path());
     if (!socket) {
         return base::fail(socket.error());
@@ -280,7 +281,8 @@ base::status server::parts::begin(const data_folder& folder) {
 }
 
 base::status server::parts::begin_protocol() {
-    if (!options.esdb.enabled) {
+    // Clients of a remote store talk to that store.
+    if (!options.esdb.enabled || !options.event_store.uri.empty()) {
         return {};
     }
     auto chosen = esdb_options(options);

@@ -97,6 +97,18 @@ base::result<base::config> load_config(const std::optional<std::filesystem::path
     return config;
 }
 
+event_store_settings read_event_store(const base::config& c) {
+    return {.uri = c.text("event_store.uri"),
+            .gossip_timeout = millis(c, "event_store.gossipTimeout"),
+            .discover_attempts = whole<unsigned>(c, "event_store.discoverAttempts"),
+            .discover_attempts_max = whole<unsigned>(c, "event_store.maxDiscoverAttempts"),
+            .leader_only = c.boolean("event_store.requireMaster"),
+            .reconnection_delay = millis(c, "event_store.reconnectionDelay"),
+            .operation_timeout = millis(c, "event_store.operationTimeout"),
+            .check_period = millis(c, "event_store.operationTimeoutCheckPeriod"),
+            .epoch = whole<std::uint32_t>(c, "event_store.epoch")};
+}
+
 settings read_settings(const base::config& c) {
     const auto threads = whole<unsigned>(c, "server.threads");
     return {
@@ -106,7 +118,7 @@ settings read_settings(const base::config& c) {
                    .stop_timeout = millis(c, "server.stop_timeout_ms")},
         .http = read_http(c),
         .esdb = read_esdb(c),
-        .event_store_uri = c.text("event_store.uri"),
+        .event_store = read_event_store(c),
         .event_log = {.segment_bytes = whole<std::uint64_t>(c, "event_log.segment_bytes"),
                       .free_bytes_min = whole<std::uint64_t>(c, "event_log.free_bytes_min"),
                       .queue_max = whole<std::size_t>(c, "event_log.queue_max"),

@@ -109,11 +109,24 @@ struct projector_settings {
     std::size_t batch_events_max = 0;
 };
 
+// With a store in another process.
+struct event_store_settings {
+    std::string uri; // empty: embedded
+    milliseconds gossip_timeout{};
+    unsigned discover_attempts = 0;     // at the start
+    unsigned discover_attempts_max = 0; // each time the connection was lost
+    bool leader_only = false;
+    milliseconds reconnection_delay{};
+    milliseconds operation_timeout{};
+    milliseconds check_period{};
+    std::uint32_t epoch = 1;
+};
+
 struct settings {
     server_settings server;
     http_settings http;
     esdb_settings esdb;
-    std::string event_store_uri; // empty: embedded
+    event_store_settings event_store;
     event_log_settings event_log;
     postgres_settings postgres;
     redis_settings redis;

@@ -103,7 +103,8 @@ void add_esdb_keys(config_registry& registry) {
                                   "event store.")
         .add({.name = "esdb.enabled",
               .fallback = true,
-              .doc = "Whether `immortal serve` serves it; `immortal store serve` always does."})
+              .doc = "Whether `immortal serve` serves it, if the event store is the embedded one; "
+                     "`immortal store serve` always does."})
         .add({.name = "esdb.address",
               .fallback = std::string("localhost"),
               .doc = "Numeric address to listen on; localhost means both loopback addresses. "
@@ -168,13 +169,63 @@ void add_event_log_keys(config_registry& registry) {
               .minimum = mebibyte});
 }
 
-void add_store_keys(config_registry& registry) {
+// Under the names that the game's configuration always had.
+void add_event_store_keys(config_registry& registry) {
+    constexpr std::int64_t hour_ms = 3'600'000;
     registry.describe_section("event_store", "Where the events are kept.")
         .add({.name = "event_store.uri",
               .fallback = std::string(),
-              .doc = "Empty: the embedded event store in the data folder. Remote stores are not "
-                     "supported by this version, and any other value stops the start.",
-              .secret = true});
+              .doc = "Empty: the embedded event store in the data folder. Else a connection string "
+                     "(kurrentdb://host:port?tls=false and the like) of KurrentDB 25.1 or later, "
+                     "or of `immortal store serve`. What the string names goes before the keys "
+                     "below. See docs/remote-store.md.",
+              .secret = true})
+        .add({.name = "event_store.gossipTimeout",
+              .fallback = whole(3000),
+              .doc = "How long a node has to say who belongs to the cluster, milliseconds.",
+              .minimum = 1,
+              .maximum = hour_ms})
+        .add({.name = "event_store.discoverAttempts",
+              .fallback = whole(3),
+              .doc = "How often the nodes are looked for at the start, before it is refused.",
+              .minimum = 1,
+              .maximum = 1000})
+        .add({.name = "event_store.maxDiscoverAttempts",
+              .fallback = whole(10),
+              .doc = "How often they are looked for when a call finds none, before the call fails.",
+              .minimum = 1,
+              .maximum = 1000})
+        .add({.name = "event_store.requireMaster",
+              .fallback = false,
+              .doc = "Read from the leader even if nodePreference in the connection string names "
+                     "other nodes. Writes always go to the leader."})
+        .add({.name = "event_store.reconnectionDelay",
+              .fallback = whole(100),
+              .doc = "First pause before a lost connection is made again, milliseconds.",
+              .minimum = 1,
+              .maximum = hour_ms})
+        .add({.name = "event_store.operationTimeout",
+              .fallback = whole(7000),
+              .doc = "How long one call of the event store may take, milliseconds.",
+              .minimum = 10,
+              .maximum = hour_ms})
+        .add({.name = "event_store.operationTimeoutCheckPeriod",
+              .fallback = whole(1000),
+              .doc =
+                  "How often the store is asked for its newest event, and so whether it answers, "
+                  "milliseconds.",
+              .minimum = 10,
+              .maximum = hour_ms})
+        .add({.name = "event_store.epoch",
+              .fallback = whole(1),
+              .doc = "Raise it after the remote store was restored from a backup: what was derived "
+                     "from the lost events is then refused and rebuilt.",
+              .minimum = 1,
+              .maximum = 1'000'000'000});
+}
+
+void add_store_keys(config_registry& registry) {
+    add_event_store_keys(registry);
     add_event_log_keys(registry);
     registry.describe_section("postgres", "The read model's database and the accounts.")
         .add({.name = "postgres.uri",

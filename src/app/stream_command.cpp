@@ -57,7 +57,8 @@ int run_stream_read(const stream_read_options& options) {
     const item_printer print = options.json ? print_json_line : print_event;
     const auto done =
         ask_server_or(*loaded, "immortal stream", request, print, [&](const data_folder& folder) {
-            return on_log(folder, *loaded, request, print);
+            return loaded->event_store.uri.empty() ? on_log(folder, *loaded, request, print)
+                                                   : on_remote(*loaded, request, print);
         });
     return done ? exit_success : report(done.error());
 }

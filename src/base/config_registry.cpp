@@ -13,7 +13,8 @@ constexpr std::size_t comment_width = 100;
 
 bool is_name_part(std::string_view part) {
     return !part.empty() && std::ranges::all_of(part, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_';
     });
 }
 

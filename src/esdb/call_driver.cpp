@@ -80,7 +80,7 @@ awaitable<bool> call_driver::completion(operation& op) {
 void call_driver::request() {
     context_.AsyncNotifyWhenDone(begin(done_));
     host_.service->RequestCall(&context_, &stream_, host_.queue.get(), host_.queue.get(),
-                              begin(request_));
+                               begin(request_));
 }
 
 void call_driver::request_finished(bool ok) {

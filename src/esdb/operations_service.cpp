@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <thread>
 
 namespace immortal::esdb {
 namespace {
@@ -272,7 +271,7 @@ void operations_service::stop(runtime::engine& engine) {
     }
     // What the scavenge told last is being written: a moment for it before the tasks are cancelled.
     for (int i = 0; i < state::attempts_max && state_->tasks.running() > 0; ++i) {
-        std::this_thread::sleep_for(state::retry_pause);
+        (void)engine.run(runtime::wait_for(state::retry_pause));
     }
     if (!engine.run(state_->tasks.stop(stop_limit))) {
         base::log_error("esdb", "a task of the operations did not end in time");

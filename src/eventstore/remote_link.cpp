@@ -11,10 +11,9 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <grpc/support/time.h>
 #include <grpcpp/create_channel.h>
 #include <iterator>
-#include <random>
-#include <thread>
 
 namespace immortal::eventstore {
 namespace {
@@ -50,6 +49,11 @@ std::string basic_authorization(const std::string& login, const std::string& pas
                       sodium_base64_VARIANT_ORIGINAL);
     encoded.pop_back(); // the terminating zero
     return "Basic " + encoded;
+}
+
+gpr_timespec after(milliseconds time) {
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                        gpr_time_from_millis(time.count(), GPR_TIMESPAN));
 }
 
 std::string trailer(const grpc::ClientContext& context, const char* key) {
@@ -172,8 +176,9 @@ error failure_by_code(const grpc::Status& status, call_kind kind) {
 
 } // namespace
 
-base::result<std::unique_ptr<remote_link>> remote_link::make(remote_settings settings) {
-    std::unique_ptr<remote_link> made(new remote_link(std::move(settings)));
+base::result<std::unique_ptr<remote_link>> remote_link::make(remote_settings settings,
+                                                             base::random_source& random) {
+    std::unique_ptr<remote_link> made(new remote_link(std::move(settings), random));
     if (auto read = made->read_files(); !read) {
         return fail(std::move(read.error()));
     }
@@ -227,7 +232,7 @@ std::shared_ptr<grpc::Channel> remote_link::connect(const endpoint& to) const {
 std::optional<endpoint> remote_link::ask(const endpoint& host) const {
     const auto stub = gossip::Gossip::NewStub(connect(host));
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + settings_.connection.gossip_timeout);
+    context.set_deadline(after(settings_.connection.gossip_timeout));
     gossip::ClusterInfo info;
     if (!stub->Read(&context, ::event_store::client::Empty{}, &info).ok()) {
         return std::nullopt;
@@ -241,7 +246,9 @@ std::optional<endpoint> remote_link::ask(const endpoint& host) const {
         }
     }
     if (settings_.connection.preference == node_preference::random) {
-        std::shuffle(fitting.begin(), fitting.end(), std::minstd_rand(std::random_device{}()));
+        if (!fitting.empty()) {
+            return fitting[random_.next() % fitting.size()].second;
+        }
     }
     const auto best = std::ranges::min_element(
         fitting, {}, [](const std::pair<int, endpoint>& one) { return one.first; });
@@ -261,7 +268,7 @@ base::result<endpoint> remote_link::discover() {
     }
     for (unsigned attempt = 0; attempt < to.discover_attempts; ++attempt) {
         if (attempt > 0) {
-            std::this_thread::sleep_for(to.discovery_interval);
+            pause();
         }
         for (const endpoint& host : to.hosts) {
             if (auto found = ask(host)) {
@@ -301,7 +308,7 @@ base::result<std::shared_ptr<grpc::Channel>> remote_link::channel() {
 void remote_link::prepare(grpc::ClientContext& context, call_kind kind) const {
     const connection_settings& with = settings_.connection;
     if (kind != call_kind::lasting_read) {
-        context.set_deadline(std::chrono::system_clock::now() + settings_.operation_timeout);
+        context.set_deadline(after(settings_.operation_timeout));
     }
     if (!authorization_.empty()) {
         context.AddMetadata("authorization", authorization_);
@@ -347,6 +354,11 @@ void remote_link::forget(std::optional<endpoint> better) {
         node_.reset();
     }
     hint_ = std::move(better);
+}
+
+void remote_link::pause() {
+    std::unique_lock lock(mutex_);
+    paused_.wait_for(lock, settings_.connection.discovery_interval);
 }
 
 std::string remote_link::where() const {

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "eventstore/remote_store.hpp"
 
+#include <condition_variable>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <memory>
@@ -25,10 +26,14 @@ enum class call_kind : std::uint8_t {
 class remote_link {
 public:
     // Errors: invalid_argument (a file of the connection string cannot be read).
-    [[nodiscard]] static base::result<std::unique_ptr<remote_link>> make(remote_settings settings);
+    // `random` outlives it.
+    [[nodiscard]] static base::result<std::unique_ptr<remote_link>>
+    make(remote_settings settings, base::random_source& random);
 
     // A channel to a node; looks for one if there is none. Errors: unavailable.
     [[nodiscard]] base::result<std::shared_ptr<grpc::Channel>> channel();
+    // Between two attempts to find a node: discovery_interval.
+    void pause();
     // Credentials, name, deadline.
     void prepare(grpc::ClientContext& context, call_kind kind) const;
     // What a failed call means to the caller of the port. Forgets the node if it is not the right
@@ -41,7 +46,8 @@ public:
     [[nodiscard]] std::string where() const; // for people
 
 private:
-    explicit remote_link(remote_settings settings) : settings_(std::move(settings)) {}
+    remote_link(remote_settings settings, base::random_source& random)
+        : settings_(std::move(settings)), random_(random) {}
     [[nodiscard]] base::status read_files();
     [[nodiscard]] base::result<endpoint> discover();
     [[nodiscard]] std::optional<endpoint> ask(const endpoint& host) const;
@@ -49,12 +55,14 @@ private:
     void forget(std::optional<endpoint> better);
 
     const remote_settings settings_;
+    base::random_source& random_;
     std::string authority_; // PEM texts
     std::string certificate_;
     std::string key_;
     std::string authorization_; // "Basic ..."
     std::mutex finding_;        // one search at a time
     mutable std::mutex mutex_;
+    std::condition_variable paused_; // between two looks for a node
     std::optional<endpoint> node_;
     std::shared_ptr<grpc::Channel> channel_;
     std::optional<endpoint> hint_; // the leader, as another node told

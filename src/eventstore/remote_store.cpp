@@ -12,6 +12,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <limits>
@@ -78,9 +79,17 @@ public:
     }
 
     awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) override {
+        const auto before = head();
+        bool writing = false;
+        for (const stream_write& write : writes) {
+            writing =
+                writing || !write.events.empty() || write.what != stream_write::action::append;
+        }
         auto done =
             co_await calls_.run([this, &writes] { return append_remotely(*link_, writes); });
-        if (done) {
+        if (done && writing) {
+            // What stands where the log was known to go already has been written before.
+            done->repeated = before && done->position <= *before;
             advance(done->position);
         }
         co_return done;
@@ -257,7 +266,7 @@ base::result<base::uuid> identity_of(remote_link& link, base::random_source& ran
         writes[0].expected = expected_revision::no_stream();
         writes[0].events.push_back(
             {.id = id,
-             .type = "StoreIdentified",
+             .type = "$storeIdentified",
              .data = boost::json::serialize(boost::json::object{{"id", id.text()}}),
              .metadata = {}});
         auto written = append_remotely(link, writes);
@@ -275,14 +284,14 @@ base::result<std::unique_ptr<event_store>> open_remote_store(remote_settings set
                                                              base::random_source& random) {
     const unsigned attempts = settings.start_attempts;
     const std::uint32_t epoch = settings.epoch;
-    auto link = remote_link::make(std::move(settings));
+    auto link = remote_link::make(std::move(settings), random);
     if (!link) {
         return fail(std::move(link.error()));
     }
     base::status checked;
     for (unsigned attempt = 0; attempt < attempts; ++attempt) {
         if (attempt > 0) {
-            std::this_thread::sleep_for((*link)->settings().connection.discovery_interval);
+            (*link)->pause();
         }
         checked = check_features(**link);
         if (checked || checked.error().code != errc::unavailable) {

@@ -2,7 +2,8 @@
 // `immortal store serve`. docs/remote-store.md and docs/adr/0011-remote-store.md say how the port's
 // promises hold there.
 //
-// Differences from the embedded store: `repeated` is never set (the protocol does not tell); of a
+// Differences from the embedded store: `repeated` is told of what this process knew to
+// be in the log (the protocol does not tell); of a
 // soft-deleted stream the last revision is not known; a write that deletes stands alone in its
 // append; whole batches are known for what this program wrote.
 #pragma once

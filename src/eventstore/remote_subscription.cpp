@@ -62,7 +62,11 @@ public:
                     co_return fail(errc::cancelled, "the subscription was cancelled");
                 }
                 give_up_waiting();
-                if (!queue_.empty() || caught_up_) {
+                // While it catches up more is on its way: full batches then.
+                const bool enough = live_ || problem_ || queue_.size() > count_max ||
+                                    queue_.size() >= queued_events_max ||
+                                    bytes_ >= queued_bytes_max;
+                if ((!queue_.empty() && enough) || caught_up_) {
                     co_return take(std::max<std::size_t>(count_max, 1));
                 }
                 if (problem_) {
@@ -104,14 +108,15 @@ private:
             queue_.push_back(std::move(event));
         }
     }
-    // Whole appends, as many as fit, at least one.
+    // Whole appends, as many as fit; a part of the first if it does not fit alone.
     batch take(std::size_t count_max) {
         batch out;
-        while (!queue_.empty()) {
-            const bool whole = out.events.empty() || out.events.back().last_in_batch;
-            if (whole && out.events.size() >= count_max) {
-                break;
-            }
+        const std::size_t fitting = std::min(count_max, queue_.size());
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < fitting; ++i) {
+            count = queue_[i].last_in_batch ? i + 1 : count;
+        }
+        for (count = count == 0 ? fitting : count; count > 0; --count) {
             bytes_ -= size_of(queue_.front());
             out.events.push_back(std::move(queue_.front()));
             queue_.pop_front();
