@@ -33,7 +33,7 @@ struct protocol_server::parts {
           context{store, *rules, clock, random, memory, settings.write_limit}, streams(context),
           streams_v2(context), node(context, {.advertised_host = settings.advertised_host,
                                               .advertised_port = settings.server.port}),
-          operations(context, engine.executor(), settings.operations),
+          operations(context, engine.executor(), with_restart(settings.operations)),
           groups({store, clock, random}, engine.executor()),
           background(engine.executor(), "event store protocol"),
           transport(engine, settings.server, methods, *rules) {
@@ -66,6 +66,11 @@ struct protocol_server::parts {
                                  : nullptr;
     }
 
+    operations_hooks with_restart(operations_hooks hooks) {
+        hooks.restart_subscriptions = [this] { return groups.restart(); };
+        return hooks;
+    }
+
     runtime::engine& engine;
     protocol_settings settings;
     std::unique_ptr<security> guarded; // null: everybody may do everything
@@ -92,6 +97,14 @@ protocol_server::protocol_server(runtime::engine& engine, eventstore::event_stor
 protocol_server::~protocol_server() = default;
 
 base::status protocol_server::start() {
+    auto started = begin();
+    if (!started) {
+        stop(milliseconds(0)); // what had begun
+    }
+    return started;
+}
+
+base::status protocol_server::begin() {
     parts& all = *parts_;
     all.begun = true;
     if (all.guarded) {

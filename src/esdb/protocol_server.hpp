@@ -53,6 +53,8 @@ public:
     [[nodiscard]] std::string connection_string() const;
 
 private:
+    [[nodiscard]] base::status begin();
+
     struct parts;
     std::unique_ptr<parts> parts_;
 };

@@ -1,9 +1,9 @@
 // Projections management: the system projections run; custom ones are refused with a clear status.
-import { assert, refusal, refusedAs, withEachClient } from "./harness/suite.mjs";
+import { assert, refusal, refusedAs, withClient } from "./harness/suite.mjs";
 
 const systemProjections = ["$by_category", "$by_correlation_id", "$by_event_type", "$stream_by_category", "$streams"];
 
-withEachClient("projections", ({ it }) => {
+withClient("projections", ({ it }) => {
   it("the five system projections are listed and running", async ({ client }) => {
     const listed = await client.listProjections();
     assert.deepEqual(listed.map((each) => each.name).sort(), systemProjections);
@@ -17,9 +17,9 @@ withEachClient("projections", ({ it }) => {
   it("they can be enabled; they are views and never stop", async ({ client }) => {
     await client.enableProjection("$by_category");
     assert.equal((await client.getProjectionStatus("$by_category")).projectionStatus, "Running");
-    for (const attempt of [client.disableProjection("$by_category"), client.abortProjection("$by_category"), client.resetProjection("$by_category")]) {
-      await attempt.catch((error) => assert.ok(error.message.length > 0));
-    }
+    assert.ok((await refusal(client.disableProjection("$by_category"))) instanceof Error);
+    assert.ok((await refusal(client.abortProjection("$by_category"))) instanceof Error);
+    await client.resetProjection("$by_category");
     assert.equal((await client.getProjectionStatus("$by_category")).projectionStatus, "Running");
     assert.ok((await refusal(client.deleteProjection("$by_category"))) instanceof Error);
     assert.ok((await refusal(client.updateProjection("$by_category", "fromAll()"))) instanceof Error);
@@ -27,15 +27,15 @@ withEachClient("projections", ({ it }) => {
 
   it("an unknown projection is not found", async ({ client, api }) => {
     for (const attempt of [
-      client.getProjectionStatus("nobody"),
-      client.getProjectionState("nobody"),
-      client.getProjectionResult("nobody"),
-      client.enableProjection("nobody"),
-      client.disableProjection("nobody"),
-      client.resetProjection("nobody"),
-      client.deleteProjection("nobody"),
+      () => client.getProjectionStatus("nobody"),
+      () => client.getProjectionState("nobody"),
+      () => client.getProjectionResult("nobody"),
+      () => client.enableProjection("nobody"),
+      () => client.disableProjection("nobody"),
+      () => client.resetProjection("nobody"),
+      () => client.deleteProjection("nobody"),
     ]) {
-      await refusedAs(api, api.ErrorType.NOT_FOUND, attempt);
+      await refusedAs(api, api.ErrorType.NOT_FOUND, attempt());
     }
   });
 

@@ -27,18 +27,29 @@ const scratch = mkdtempSync(path.join(os.tmpdir(), "immortal-compat-calls-"));
 const calls = path.join(scratch, "calls");
 const wanted = only < 0 ? /./ : new RegExp(process.argv[only + 1]);
 const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && wanted.test(name)).sort();
-const run = spawnSync(process.execPath, ["--test", ...files], {
-  cwd: here,
-  stdio: ["ignore", "inherit", "inherit"],
-  env: { ...process.env, IMMORTAL_BINARY: path.resolve(process.argv[at + 1]), COMPAT_CALLS: calls },
-});
+const program = path.resolve(process.argv[at + 1]);
+let failed = false;
+// One client in a process: the code that both generate from the protocol shares one global table.
+for (const client of ["@eventstore/db-client", "@kurrent/kurrentdb-client"]) {
+  console.log(`== ${client}`);
+  const environment = { ...process.env, COMPAT_PROGRAM: program, COMPAT_CLIENT: client, COMPAT_CALLS: calls };
+  const run = spawnSync(process.execPath, ["--test", ...files], {
+    cwd: here,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: environment,
+  });
+  failed ||= run.status !== 0;
+}
 
-let failed = run.status !== 0;
 if (!failed && only < 0) {
-  const { dialects, publicMethods } = await import("./harness/dialects.mjs");
   const called = new Set(readFileSync(calls, "utf8").split("\n"));
-  for (const { name, Client } of dialects) {
-    const methods = publicMethods(Client);
+  for (const name of ["@eventstore/db-client", "@kurrent/kurrentdb-client"]) {
+    const listing = spawnSync(process.execPath, ["harness/methods.mjs"], {
+      cwd: here,
+      env: { ...process.env, COMPAT_CLIENT: name },
+      encoding: "utf8",
+    });
+    const methods = listing.stdout.trim().split("\n");
     const never = methods.filter((method) => !called.has(`${name} ${method}`));
     console.log(`${name}: ${methods.length - never.length} of ${methods.length} public methods called`);
     if (never.length > 0 || methods.length < 30) {

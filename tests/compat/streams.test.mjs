@@ -1,7 +1,7 @@
 // Appending to and reading from streams and $all.
-import { assert, collect, idsOf, jsonEvents, numbersOf, randomUUID, refusedAs, upTo, withEachClient } from "./harness/suite.mjs";
+import { allOf, assert, collect, idsOf, jsonEvents, numbersOf, randomUUID, refusedAs, upTo, withClient } from "./harness/suite.mjs";
 
-withEachClient("append and read", ({ it }) => {
+withClient("append and read", ({ it }) => {
   it("what was appended comes back whole", async ({ client, api, stream }) => {
     const json = api.jsonEvent({ id: randomUUID(), type: "told", data: { text: "灵石", big: 9007199254740991 }, metadata: { who: "甲" } });
     const binary = api.binaryEvent({ id: randomUUID(), type: "raw", data: Buffer.from([0, 1, 254, 255]), metadata: Buffer.from([7, 0, 9]) });
@@ -44,7 +44,7 @@ withEachClient("append and read", ({ it }) => {
     assert.deepEqual(await read({ direction: api.BACKWARDS, fromRevision: 42n, maxCount: 3 }), [42, 41, 40]);
     assert.deepEqual(await read({ fromRevision: 1000n }), []);
     assert.deepEqual(await read({ direction: api.BACKWARDS, fromRevision: 1000n, maxCount: 2 }), [99, 98]);
-    assert.deepEqual(await read({ direction: api.BACKWARDS, fromRevision: api.START }), [0]);
+    assert.deepEqual(await read({ direction: api.BACKWARDS, fromRevision: 0n }), [0]);
     assert.deepEqual(await read({ fromRevision: 99n, requiresLeader: true }), [99]);
   });
 
@@ -69,10 +69,14 @@ withEachClient("append and read", ({ it }) => {
     const before = await collect(client.readAll({ direction: api.BACKWARDS, fromPosition: fifth, maxCount: 2 }));
     assert.deepEqual(numbersOf(before), [3, 2]);
     assert.equal((await collect(client.readAll({ maxCount: 2 }))).length, 2);
-    assert.deepEqual(await collect(client.readAll({ fromPosition: api.END })), []);
+    assert.deepEqual(await collect(client.readAll({ direction: api.BACKWARDS, fromPosition: { commit: 0n, prepare: 0n } })), []);
   });
 
-  it("$all with filters", async ({ client, api, stream }) => {
+  it("$all with filters", async ({ client, api, dialect, stream, t }) => {
+    if (!dialect.filtersReads) {
+      t.skip("this client does not filter reads; subscriptions are tested elsewhere");
+      return;
+    }
     const mark = randomUUID();
     await client.appendToStream(`${mark}-a`, jsonEvents(api, 5, `${mark}-red`));
     await client.appendToStream(`${mark}-b`, jsonEvents(api, 5, `${mark}-blue`));
@@ -114,7 +118,7 @@ withEachClient("append and read", ({ it }) => {
     const appends = upTo(400).map((n) => client.appendToStream(`${stream}-${n % 8}`, jsonEvents(api, 100, "flood", n * 100)));
     const outcomes = await Promise.all(appends);
     assert.ok(outcomes.every((outcome) => outcome.success));
-    const all = await collect(client.readAll({ filter: api.streamNameFilter({ prefixes: [`${stream}-`] }) }));
+    const all = await allOf(client, `${stream}-`);
     assert.equal(all.length, 40_000);
     assert.deepEqual(new Set(numbersOf(all)).size, 40_000);
     assert.equal(new Set(idsOf(all)).size, 40_000);

@@ -1,7 +1,7 @@
 // Catch-up subscriptions to streams and to $all.
-import { assert, collect, idsOf, jsonEvents, numbersOf, randomUUID, refusedAs, sleep, upTo, Watch, withEachClient } from "./harness/suite.mjs";
+import { allOf, assert, collect, idsOf, jsonEvents, numbersOf, randomUUID, refusal, sleep, upTo, Watch, withClient } from "./harness/suite.mjs";
 
-withEachClient("stream subscriptions", ({ it }) => {
+withClient("stream subscriptions", ({ it }) => {
   it("history, then once caught up, then live", async ({ client, api, stream }) => {
     await client.appendToStream(stream, jsonEvents(api, 50));
     const watch = new Watch(client.subscribeToStream(stream));
@@ -83,7 +83,7 @@ withEachClient("stream subscriptions", ({ it }) => {
   });
 });
 
-withEachClient("$all subscriptions", ({ it }) => {
+withClient("$all subscriptions", ({ it }) => {
   it("from the beginning, from a position, from the end", async ({ client, api, stream }) => {
     const { position } = await client.appendToStream(stream, jsonEvents(api, 5));
     await client.appendToStream(stream, jsonEvents(api, 5, "tested", 5));
@@ -108,7 +108,7 @@ withEachClient("$all subscriptions", ({ it }) => {
       await client.appendToStream(`${stream}-${n}`, jsonEvents(api, 64, n % 2 === 0 ? `${mark}-a` : "other", n * 64));
     }
     const checkpoints = [];
-    const start = (await collect(client.readAll({ filter: api.streamNameFilter({ prefixes: [`${stream}-0`] }), maxCount: 1 })))[0].event.position;
+    const start = (await allOf(client, `${stream}-0`))[0].event.position;
     const filter = api.eventTypeFilter({
       prefixes: [mark],
       maxSearchWindow: 32,
@@ -158,14 +158,16 @@ withEachClient("$all subscriptions", ({ it }) => {
     await watch.stop();
   });
 
-  it("an expression that does not compile is refused", async ({ client, api }) => {
+  it("an expression that does not compile is refused", async ({ client, api, dialect }) => {
     const watch = new Watch(client.subscribeToAll({ filter: api.eventTypeFilter({ regex: "(" }) }));
     assert.ok((await watch.failure()) instanceof Error);
-    await refusedAs(api, (await watch.failure()).type, collect(client.readAll({ filter: api.eventTypeFilter({ regex: "(" }) })));
+    if (dialect.filtersReads) {
+      assert.ok((await refusal(collect(client.readAll({ filter: api.eventTypeFilter({ regex: "(" }) })))) instanceof Error);
+    }
   });
 });
 
-withEachClient("idle subscriptions", ({ it }) => {
+withClient("idle subscriptions", ({ it }) => {
   it("one that hears nothing for more than a minute is still there", async ({ api, dialect, server, stream }) => {
     // Thirty minutes' worth of pings at the default of one every ten seconds.
     const eager = dialect.connect(server, "&keepAliveInterval=350&keepAliveTimeout=10000");

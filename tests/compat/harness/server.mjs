@@ -5,9 +5,9 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
-const binary = process.env.IMMORTAL_BINARY;
+const binary = process.env.COMPAT_PROGRAM;
 if (!binary) {
-  throw new Error("IMMORTAL_BINARY must name the program to test");
+  throw new Error("COMPAT_PROGRAM must name the program to test");
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,36 +1,34 @@
-// One server for a file of tests, and every test once with each client.
+// One server for a group of tests with the client of this run.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { dialects } from "./dialects.mjs";
+import { dialect } from "./dialects.mjs";
 import { Server, sleep } from "./server.mjs";
 
 export { assert, randomUUID, sleep };
 
 const patience = 120_000;
 
-// `define({ it, context })`; a test gets ({ client, dialect, api, server, stream }).
-export function withEachClient(title, define, options = {}) {
-  for (const dialect of dialects) {
-    describe(`${title}: ${dialect.name}`, () => {
-      const context = { dialect, api: dialect.api };
-      before(async () => {
-        context.server = await Server.start(options);
-        context.client = dialect.connect(context.server, options.query);
-      });
-      after(async () => {
-        await context.client?.dispose();
-        await context.server?.stop();
-      });
-      define({
-        context,
-        it: (name, body, only = {}) =>
-          test(name, { timeout: patience, ...only }, async (t) => {
-            await body({ ...context, t, stream: `s-${randomUUID()}` });
-          }),
-      });
+// `define({ it, context })`; a test gets ({ client, dialect, api, server, stream, t }).
+export function withClient(title, define, options = {}) {
+  describe(`${title}: ${dialect.name}`, () => {
+    const context = { dialect, api: dialect.api };
+    before(async () => {
+      context.server = await Server.start(options);
+      context.client = dialect.connect(context.server, options.query);
     });
-  }
+    after(async () => {
+      await context.client?.dispose();
+      await context.server?.stop();
+    });
+    define({
+      context,
+      it: (name, body, only = {}) =>
+        test(name, { timeout: patience, ...only }, async (t) => {
+          await body({ ...context, t, stream: `s-${randomUUID()}` });
+        }),
+    });
+  });
 }
 
 export const jsonEvents = (api, count, type = "tested", from = 0) =>
@@ -132,3 +130,8 @@ export class Watch {
 export const idsOf = (resolved) => resolved.map((each) => (each.link ?? each.event).id);
 export const numbersOf = (resolved) => resolved.map((each) => Number(each.event.data.n));
 export const upTo = (n, from = 0) => Array.from({ length: n - from }, (_, i) => i + from);
+
+// The events of $all whose stream begins with `prefix`, picked here: not every client filters reads.
+export async function allOf(client, prefix) {
+  return (await collect(client.readAll())).filter((each) => (each.link ?? each.event).streamId.startsWith(prefix));
+}
