@@ -186,6 +186,7 @@ void add_log_commands(CLI::App& app, parse& into) {
     read->add_option("--count", into.stream.count, "At most so many events");
     read->add_flag("--backwards", into.stream.backwards, "Newest first");
     add_configuration(*read, into.stream.config);
+    add_key_flag(*read, into.stream.config, store_flags[0]);
     add_json(*read, into.stream.json);
     read->callback([&into] { into.chosen = [&into] { return run_stream_read(into.stream); }; });
 

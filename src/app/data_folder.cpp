@@ -102,7 +102,9 @@ base::result<std::unique_ptr<data_folder>> data_folder::open(const fs::path& fol
                                                              std::chrono::milliseconds patience) {
     const fs::path path = absolute(folder);
     std::error_code failed;
-    if (policy == when_absent::refuse && !fs::exists(path / "events", failed)) {
+    // With a remote event store there are no events here, but somebody held the folder once.
+    if (policy == when_absent::refuse && !fs::exists(path / "events", failed) &&
+        !fs::exists(path / "lock", failed)) {
         return base::fail(base::errc::not_found, "There is no data of Immortality in " +
                                                      path.string() +
                                                      "; name its folder with --data.");
