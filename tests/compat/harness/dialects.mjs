@@ -61,10 +61,9 @@ export const dialect = {
   notFound: api.ErrorType.STREAM_NOT_FOUND,
   ...faces[name],
   // The deadline is that of a loaded machine: a flood of appends waits in the client.
-  connect(server, query = "", { credentials = "", discover = false, host = server.host } = {}) {
+  connect(server, query = "", { discover = false, host = server.host } = {}) {
     const scheme = discover ? `${dialect.scheme}+discover` : dialect.scheme;
-    const address = host.includes(":") ? `[${host}]` : host;
-    const text = `${scheme}://${credentials}${address}:${server.port}?tls=false&defaultDeadline=120000${query}`;
+    const text = `${scheme}://${host}:${server.port}?tls=false&defaultDeadline=120000${query}`;
     return recorded(dialect.Client.connectionString(text));
   },
   wrap: (client) => recorded(client),

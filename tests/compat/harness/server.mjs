@@ -36,11 +36,10 @@ function answers(host, port) {
 }
 
 export class Server {
-  static async start(options = {}) {
+  static async start(environment = {}) {
     const server = new Server();
-    server.flags = options.flags ?? [];
-    server.environment = options.environment ?? {};
-    server.host = options.host ?? "127.0.0.1";
+    server.host = "127.0.0.1";
+    server.environment = environment;
     server.folder = await mkdtemp(path.join(os.tmpdir(), "immortal-compat-"));
     server.port = await freePort();
     await server.resume();
@@ -52,7 +51,7 @@ export class Server {
     this.output = "";
     this.child = spawn(
       binary,
-      ["store", "serve", "--data", this.folder, "--esdb-port", String(this.port), ...this.flags],
+      ["store", "serve", "--data", this.folder, "--esdb-port", String(this.port)],
       { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...this.environment } },
     );
     this.ended = new Promise((resolve) => this.child.once("exit", resolve));
@@ -70,6 +69,21 @@ export class Server {
     }
   }
 
+  // The first group of the expression, as soon as the program has written it.
+  async outputMatching(expression) {
+    const deadline = Date.now() + 60_000;
+    for (;;) {
+      const found = expression.exec(this.output);
+      if (found) {
+        return found[1];
+      }
+      if (Date.now() > deadline) {
+        throw new Error(`${expression} was not written:\n${this.output}`);
+      }
+      await sleep(20);
+    }
+  }
+
   async kill(signal = "SIGKILL") {
     this.child.kill(signal);
     await this.ended;
@@ -78,9 +92,5 @@ export class Server {
   async stop() {
     await this.kill("SIGTERM");
     await rm(this.folder, { recursive: true, force: true });
-  }
-
-  get pid() {
-    return this.child.pid;
   }
 }

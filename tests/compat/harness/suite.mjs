@@ -10,12 +10,12 @@ export { assert, randomUUID, sleep };
 const patience = 120_000;
 
 // `define({ it, context })`; a test gets ({ client, dialect, api, server, stream, t }).
-export function withClient(title, define, options = {}) {
+export function withClient(title, define) {
   describe(`${title}: ${dialect.name}`, () => {
     const context = { dialect, api: dialect.api };
     before(async () => {
-      context.server = await Server.start(options);
-      context.client = dialect.connect(context.server, options.query);
+      context.server = await Server.start();
+      context.client = dialect.connect(context.server);
     });
     after(async () => {
       await context.client?.dispose();
