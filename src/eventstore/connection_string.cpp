@@ -112,6 +112,11 @@ base::result<endpoint> read_host(std::string_view text) {
         out.host = text.substr(0, colon);
         port = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
     }
+    const bool printable =
+        std::ranges::all_of(out.host, [](char c) { return c > ' ' && c < '\x7f'; });
+    if (!printable) {
+        return wrong("a host has a character that no name and no address has");
+    }
     if (out.host.empty()) {
         return wrong("a host is missing; expected host or host:port, several with commas between");
     }

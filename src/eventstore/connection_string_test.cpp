@@ -44,8 +44,10 @@ TEST(connection_string, hosts_and_addresses) {
     EXPECT_EQ(s.hosts, (std::vector<endpoint>{{"a", 1}, {"b", 2113}, {"::1", 3}}));
     EXPECT_TRUE(s.discover) << "several hosts are discovered";
     EXPECT_EQ(s.hosts[2].text(), "[::1]:3");
-    for (const auto* text : {"esdb://", "esdb://a,,b", "esdb://a:0", "esdb://a:65536", "esdb://a:x",
-                             "esdb://[::1", "esdb://[::1]3", "esdb:///"}) {
+    refused(std::string_view("esdb://a\0b", 10));
+    for (const auto* text :
+         {"esdb://a b", "esdb://a\tb", "esdb://\xff", "esdb://", "esdb://a,,b", "esdb://a:0",
+          "esdb://a:65536", "esdb://a:x", "esdb://[::1", "esdb://[::1]3", "esdb:///"}) {
         refused(text);
     }
 }
