@@ -74,12 +74,8 @@ base::result<std::string> writer_facts::metadata() {
 
 base::result<std::string> writer_facts::metadata_at(std::string_view metadata_stream,
                                                     base::revision at) {
-    const auto position = place_of(metadata_stream, at);
-    if (!position) {
-        return fail(position.error());
-    }
     std::vector<std::byte> buffer;
-    const auto record = read(*position, buffer);
+    const auto record = read(place_of(metadata_stream, at), buffer);
     if (!record) {
         return fail(record.error());
     }
@@ -102,12 +98,8 @@ base::result<base::position> writer_facts::position_at(base::revision at) {
 }
 
 base::result<std::optional<base::uuid>> writer_facts::id_at(base::revision at) {
-    const auto position = position_at(at);
-    if (!position) {
-        return fail(position.error());
-    }
     std::vector<std::byte> buffer;
-    const auto record = read(*position, buffer);
+    const auto record = read(position_at(at), buffer);
     if (!record) {
         return fail(record.error());
     }
@@ -126,7 +118,12 @@ std::optional<known_event> writer_facts::find(const base::uuid& id) {
     return same ? known : std::nullopt;
 }
 
-base::result<record_view> writer_facts::read(base::position at, std::vector<std::byte>& buffer) {
+base::result<record_view> writer_facts::read(const base::result<base::position>& place,
+                                             std::vector<std::byte>& buffer) {
+    if (!place) {
+        return fail(place.error());
+    }
+    const base::position at = *place;
     return at < from_.tail.durable() ? from_.reader.read_record(at, from_.tail.durable(), buffer)
                                      : from_.tail.staged_record(at);
 }

@@ -39,7 +39,9 @@ private:
     base::result<stream_state> state_of(std::string_view stream);
     base::result<stream_state> load(std::string_view stream);
     base::result<base::position> place_of(std::string_view stream, base::revision at);
-    base::result<record_view> read(base::position at, std::vector<std::byte>& buffer);
+    // An error of `place` is passed on.
+    base::result<record_view> read(const base::result<base::position>& place,
+                                   std::vector<std::byte>& buffer);
     // The data of the event at `at` of a metadata stream, empty if it is not JSON.
     base::result<std::string> metadata_at(std::string_view metadata_stream, base::revision at);
 
