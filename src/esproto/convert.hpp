@@ -46,73 +46,48 @@ constexpr std::uint64_t value_max =
     return is_legal(commit) && is_legal(prepare) && commit >= prepare;
 }
 
+namespace detail {
+
+// `number`: the revision, if the oneof holds one.
+template <typename Options>
+std::optional<std::int64_t> read_expectation(const Options& options,
+                                             std::optional<std::uint64_t> number) {
+    if (number == end_value || options.has_no_stream()) {
+        return expected::no_stream;
+    }
+    if (number) {
+        return *number > value_max ? std::nullopt
+                                   : std::optional(static_cast<std::int64_t>(*number));
+    }
+    if (options.has_any()) {
+        return expected::any;
+    }
+    return options.has_stream_exists() ? std::optional(expected::stream_exists) : std::nullopt;
+}
+
+} // namespace detail
+
 // Reads the oneof of AppendReq, DeleteReq and TombstoneReq options. Empty: none chosen, or a number
 // beyond value_max (end_value stands for "no stream").
 template <typename Options>
 [[nodiscard]] std::optional<std::int64_t> read_expected(const Options& options) {
-    switch (options.expected_stream_revision_case()) {
-    case Options::kRevision:
-        if (options.revision() == end_value) {
-            return expected::no_stream;
-        }
-        if (options.revision() > value_max) {
-            return std::nullopt;
-        }
-        return static_cast<std::int64_t>(options.revision());
-    case Options::kNoStream:
-        return expected::no_stream;
-    case Options::kAny:
-        return expected::any;
-    case Options::kStreamExists:
-        return expected::stream_exists;
-    default:
-        return std::nullopt;
-    }
-}
-
-// `value` is a revision, no_stream, any or stream_exists.
-template <typename Options>
-void write_expected(std::int64_t value, Options& options) {
-    switch (value) {
-    case expected::no_stream:
-        options.mutable_no_stream();
-        break;
-    case expected::any:
-        options.mutable_any();
-        break;
-    case expected::stream_exists:
-        options.mutable_stream_exists();
-        break;
-    default:
-        options.set_revision(static_cast<std::uint64_t>(value));
-    }
+    return detail::read_expectation(
+        options, options.has_revision() ? std::optional(options.revision()) : std::nullopt);
 }
 
 // The same for BatchAppendReq options.
 template <typename Options>
 [[nodiscard]] std::optional<std::int64_t> read_expected_position(const Options& options) {
-    switch (options.expected_stream_position_case()) {
-    case Options::kStreamPosition:
-        if (options.stream_position() == end_value) {
-            return expected::no_stream;
-        }
-        if (options.stream_position() > value_max) {
-            return std::nullopt;
-        }
-        return static_cast<std::int64_t>(options.stream_position());
-    case Options::kNoStream:
-        return expected::no_stream;
-    case Options::kAny:
-        return expected::any;
-    case Options::kStreamExists:
-        return expected::stream_exists;
-    default:
-        return std::nullopt;
-    }
+    return detail::read_expectation(options, options.has_stream_position()
+                                                 ? std::optional(options.stream_position())
+                                                 : std::nullopt);
 }
 
+namespace detail {
+
 template <typename Options>
-void write_expected_position(std::int64_t value, Options& options) {
+void write_expectation(std::int64_t value, Options& options,
+                       void (Options::*set_number)(std::uint64_t)) {
     switch (value) {
     case expected::no_stream:
         options.mutable_no_stream();
@@ -124,8 +99,22 @@ void write_expected_position(std::int64_t value, Options& options) {
         options.mutable_stream_exists();
         break;
     default:
-        options.set_stream_position(static_cast<std::uint64_t>(value));
+        (options.*set_number)(static_cast<std::uint64_t>(value));
     }
+}
+
+} // namespace detail
+
+// `value` is a revision, no_stream, any or stream_exists.
+template <typename Options>
+void write_expected(std::int64_t value, Options& options) {
+    detail::write_expectation(value, options, &Options::set_revision);
+}
+
+// The same for BatchAppendReq options.
+template <typename Options>
+void write_expected_position(std::int64_t value, Options& options) {
+    detail::write_expectation(value, options, &Options::set_stream_position);
 }
 
 // Units of 100 ns since 1970, as decimal text: the form of an event's creation time.
