@@ -27,7 +27,7 @@ public:
         if (!given) {
             co_return fail(std::move(given.error()));
         }
-        co_return co_await users_.authenticate(std::move(*given));
+        co_return co_await users_.authenticate(std::move(*given), source_of(headers.peer));
     }
 
     awaitable<base::status> may_access(principal who, stream_right right,

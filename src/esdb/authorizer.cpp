@@ -19,6 +19,10 @@ public:
 
 } // namespace
 
+std::string source_of(const std::string& peer) {
+    return peer.substr(0, peer.rfind(':'));
+}
+
 std::unique_ptr<authorizer> make_open_authorizer() {
     return std::make_unique<open_authorizer>();
 }

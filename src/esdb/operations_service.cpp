@@ -6,6 +6,7 @@
 #include "eventlog/stream_metadata.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/engine.hpp"
+#include "runtime/uncancelled.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -129,7 +130,7 @@ struct operations_service::state {
             co_return refuse(std::move(*refused));
         }
         if (hooks.restart_subscriptions) {
-            if (auto done = co_await hooks.restart_subscriptions(); !done) {
+            if (auto done = co_await runtime::to_its_end(hooks.restart_subscriptions()); !done) {
                 co_return refuse(to_status(done.error(), {}));
             }
         }
@@ -280,14 +281,8 @@ void operations_service::stop(runtime::engine& engine) {
 
 void operations_service::add_to(method_table& methods) {
     const auto name = wire::Operations::service_full_name();
-    const auto add = [&]<typename Request, typename Response>(
-                         std::string_view method,
-                         awaitable<rpc_result<Response>> (state::*serve)(call&, Request)) {
-        methods.add(name, method,
-                    {.serve = unary<Request, Response>(
-                         [service = state_.get(), serve](call& asked, Request in) {
-                             return (service->*serve)(asked, std::move(in));
-                         })});
+    const auto add = [&](std::string_view method, auto answer) {
+        methods.add(name, method, {.serve = unary(state_.get(), answer)});
     };
     add("StartScavenge", &state::start_scavenge);
     add("StopScavenge", &state::stop_scavenge);

@@ -94,8 +94,8 @@ public:
             co_return refuse(std::move(definition.error()));
         }
         const group_name name{definition->stream, definition->group};
-        const auto done =
-            co_await to_its_end(groups_.create(std::move(*definition), asked.caller().name));
+        const auto done = co_await runtime::to_its_end(
+            groups_.create(std::move(*definition), asked.caller().name));
         co_return answer<wire::CreateResp>(done, name);
     }
 
@@ -111,8 +111,8 @@ public:
         if (auto known = groups_.find(name.key())) {
             keep_strategy(**known, request, *definition);
         }
-        const auto done =
-            co_await to_its_end(groups_.update(std::move(*definition), asked.caller().name));
+        const auto done = co_await runtime::to_its_end(
+            groups_.update(std::move(*definition), asked.caller().name));
         co_return answer<wire::UpdateResp>(done, name);
     }
 
@@ -121,7 +121,8 @@ public:
             co_return refuse(std::move(*refused));
         }
         const group_name name = name_of_group(request.options());
-        const auto done = co_await to_its_end(groups_.remove(name.key(), asked.caller().name));
+        const auto done =
+            co_await runtime::to_its_end(groups_.remove(name.key(), asked.caller().name));
         co_return answer<wire::DeleteResp>(done, name);
     }
 
@@ -191,7 +192,7 @@ public:
         if (auto refused = co_await check(asked)) {
             co_return refuse(std::move(*refused));
         }
-        const auto done = co_await to_its_end(groups_.restart());
+        const auto done = co_await runtime::to_its_end(groups_.restart());
         co_return done ? rpc_result<nothing>(nothing{}) : refuse(to_status(done.error(), ""));
     }
 
@@ -208,12 +209,6 @@ private:
     awaitable<std::optional<rpc_status>> check(call& asked, const Options& options) {
         auto refused = co_await check(asked);
         co_return refused ? std::move(refused) : refuse_name(options);
-    }
-
-    // A change that has begun is finished, even when the client does not wait for it.
-    static awaitable<base::status> to_its_end(awaitable<base::status> change) {
-        co_return co_await boost::asio::co_spawn(co_await boost::asio::this_coro::executor,
-                                                 std::move(change), runtime::uncancelled());
     }
 
     template <typename Response>
@@ -245,14 +240,8 @@ void add_persistent_subscriptions(method_table& methods, authorizer& rules,
     const auto service = std::make_shared<persistent_service>(rules, groups);
     const auto name = wire::PersistentSubscriptions::service_full_name();
     const std::vector<std::string> features{"stream", "all"};
-    const auto add = [&]<typename Request, typename Response>(
-                         std::string_view method, awaitable<rpc_result<Response>> (
-                                                      persistent_service::*serve)(call&, Request)) {
-        methods.add(name, method,
-                    {.serve = unary<Request, Response>([service, serve](call& asked, Request in) {
-                         return (service.get()->*serve)(asked, std::move(in));
-                     }),
-                     .features = features});
+    const auto add = [&](std::string_view method, auto answer) {
+        methods.add(name, method, {.serve = unary(service, answer), .features = features});
     };
     add("Create", &persistent_service::create);
     add("Update", &persistent_service::update);

@@ -172,16 +172,10 @@ private:
 void add_projections(method_table& methods, authorizer& rules, eventstore::event_store& store) {
     const auto service = std::make_shared<projections_service>(rules, store);
     const auto name = wire::Projections::service_full_name();
-    const auto add = [&]<typename Request, typename Response>(
-                         std::string_view method,
-                         awaitable<rpc_result<Response>> (projections_service::*serve)(call&,
-                                                                                       Request),
+    const auto add = [&](std::string_view method, auto answer,
                          std::vector<std::string> features = {}) {
         methods.add(name, method,
-                    {.serve = unary<Request, Response>([service, serve](call& asked, Request in) {
-                         return (service.get()->*serve)(asked, std::move(in));
-                     }),
-                     .features = std::move(features)});
+                    {.serve = unary(service, answer), .features = std::move(features)});
     };
     add("Create", &projections_service::create, {"track_emitted_streams"});
     add("Update", &projections_service::update);

@@ -13,6 +13,17 @@ using action = eventstore::stream_write::action;
 
 namespace {
 
+template <typename Response>
+rpc_result<Response> position_answer(const rpc_result<base::position>& at) {
+    if (!at) {
+        return refuse(at.error());
+    }
+    Response response;
+    response.mutable_position()->set_commit_position(at->value);
+    response.mutable_position()->set_prepare_position(at->value);
+    return response;
+}
+
 // Both generations of the fields.
 wire::AppendResp wrong_version(std::int64_t wanted, std::optional<std::int64_t> current) {
     wire::AppendResp message;
@@ -181,30 +192,16 @@ streams_service::end_stream(call& asked, std::string stream, std::optional<std::
 
 awaitable<rpc_result<streams_service::delete_response>>
 streams_service::remove(call& asked, delete_request request) {
-    const auto& options = request.options();
-    const auto at = co_await end_stream(asked, options.stream_identifier().stream_name(),
-                                        esproto::read_expected(options), action::soft_delete);
-    if (!at) {
-        co_return refuse(at.error());
-    }
-    delete_response response;
-    response.mutable_position()->set_commit_position(at->value);
-    response.mutable_position()->set_prepare_position(at->value);
-    co_return response;
+    co_return position_answer<delete_response>(
+        co_await end_stream(asked, request.options().stream_identifier().stream_name(),
+                            esproto::read_expected(request.options()), action::soft_delete));
 }
 
 awaitable<rpc_result<streams_service::tombstone_response>>
 streams_service::tombstone(call& asked, tombstone_request request) {
-    const auto& options = request.options();
-    const auto at = co_await end_stream(asked, options.stream_identifier().stream_name(),
-                                        esproto::read_expected(options), action::tombstone);
-    if (!at) {
-        co_return refuse(at.error());
-    }
-    tombstone_response response;
-    response.mutable_position()->set_commit_position(at->value);
-    response.mutable_position()->set_prepare_position(at->value);
-    co_return response;
+    co_return position_answer<tombstone_response>(
+        co_await end_stream(asked, request.options().stream_identifier().stream_name(),
+                            esproto::read_expected(request.options()), action::tombstone));
 }
 
 } // namespace immortal::esdb

@@ -90,4 +90,13 @@ handler unary(Answer answer) {
     };
 }
 
+// The same for a member function; `service` (a pointer, owning or not) is copied.
+template <typename Pointer, typename Service, typename Request, typename Response>
+handler unary(Pointer service, awaitable<rpc_result<Response>> (Service::*answer)(call&, Request)) {
+    return unary<Request, Response>(
+        [service = std::move(service), answer](call& asked, Request request) {
+            return ((*service).*answer)(asked, std::move(request));
+        });
+}
+
 } // namespace immortal::esdb

@@ -177,15 +177,17 @@ std::vector<user_record> user_directory::all() const {
     return out;
 }
 
-awaitable<base::result<principal>> user_directory::authenticate(credentials given) {
+awaitable<base::result<principal>> user_directory::authenticate(credentials given,
+                                                                std::string source) {
     const auto known = entry_of(given.login);
     const auto proof = base::blake2b(given.password, cache_key_);
     const auto now = clock_.steady_now();
+    const std::string guesser = given.login + '\n' + source;
     if (known && !known->user.disabled && now < known->known_until &&
         sodium_memcmp(proof.data(), known->known_password.data(), proof.size()) == 0) {
         co_return known->user.as_principal();
     }
-    if (const auto wait = failures_.wait(given.login, now)) {
+    if (const auto wait = failures_.wait(guesser, now)) {
         co_return fail({errc::rate_limited, "too many wrong passwords: try again later", "guessing",
                         "", static_cast<std::uint32_t>(wait->count())});
     }
@@ -196,10 +198,10 @@ awaitable<base::result<principal>> user_directory::authenticate(credentials give
         co_return fail(same.error());
     }
     if (!*same || !known || known->user.disabled) {
-        failures_.failed(given.login, clock_.steady_now());
+        failures_.failed(guesser, clock_.steady_now());
         co_return fail(wrong_credentials());
     }
-    failures_.succeeded(given.login);
+    failures_.succeeded(guesser);
     const std::lock_guard lock(mutex_);
     const auto entry = users_.find(given.login);
     // Changed while the hash was made: this password may be the old one.
@@ -213,8 +215,7 @@ awaitable<base::result<principal>> user_directory::authenticate(credentials give
 
 awaitable<base::status> user_directory::create(user_record user, std::string password) {
     for (const base::status& valid :
-         {validate_login(user.login_name), validate_profile(user.full_name, user.groups),
-          validate_password(password)}) {
+         {validate_login(user.login_name), validate_profile(user.full_name, user.groups)}) {
         if (!valid) {
             co_return fail(valid.error());
         }
@@ -223,11 +224,9 @@ awaitable<base::status> user_directory::create(user_record user, std::string pas
         co_return fail(errc::already_exists, "there is a user '" + user.login_name + "' already",
                        "user_conflict", "login_name");
     }
-    auto hash = co_await hasher_.hash(std::move(password));
-    if (!hash) {
-        co_return fail(std::move(hash.error()));
+    if (auto put = co_await put_password(user, std::move(password)); !put) {
+        co_return put;
     }
-    user.hash = std::move(*hash);
     co_return co_await write("$UserCreated", std::move(user), expected_revision::no_stream(), true);
 }
 
@@ -244,14 +243,9 @@ awaitable<base::status> user_directory::update(std::string login, std::string fu
     known->user.full_name = std::move(full_name);
     known->user.groups = std::move(groups);
     if (!password.empty()) {
-        if (auto valid = validate_password(password); !valid) {
-            co_return valid;
+        if (auto put = co_await put_password(known->user, std::move(password)); !put) {
+            co_return put;
         }
-        auto hash = co_await hasher_.hash(std::move(password));
-        if (!hash) {
-            co_return fail(std::move(hash.error()));
-        }
-        known->user.hash = std::move(*hash);
     }
     co_return co_await write("$UserUpdated", std::move(known->user),
                              expected_revision::at(known->revision), false);
@@ -279,17 +273,18 @@ awaitable<base::status> user_directory::remove(std::string login) {
     writes[0].stream = user_stream(login);
     writes[0].expected = expected_revision::at(known->revision);
     writes[0].what = stream_write::action::soft_delete;
-    auto done = co_await append(std::move(writes));
-    if (done) {
-        const std::lock_guard lock(mutex_);
-        users_.erase(login);
+    const auto done = co_await store_.append(std::move(writes));
+    if (!done) {
+        co_return fail(done.error());
     }
-    co_return done;
+    const std::lock_guard lock(mutex_);
+    users_.erase(login);
+    co_return base::status{};
 }
 
 awaitable<base::status> user_directory::change_password(std::string login, std::string current,
-                                                        std::string password) {
-    auto who = co_await authenticate({login, std::move(current)});
+                                                        std::string password, std::string source) {
+    auto who = co_await authenticate({login, std::move(current)}, std::move(source));
     if (!who) {
         co_return fail(std::move(who.error()));
     }
@@ -301,20 +296,27 @@ awaitable<base::status> user_directory::reset_password(std::string login, std::s
 }
 
 awaitable<base::status> user_directory::set_password(std::string login, std::string password) {
-    if (auto valid = validate_password(password); !valid) {
-        co_return valid;
-    }
     auto known = entry_of(login);
     if (!known) {
         co_return fail(unknown_user(login));
+    }
+    if (auto put = co_await put_password(known->user, std::move(password)); !put) {
+        co_return put;
+    }
+    co_return co_await write("$PasswordChanged", std::move(known->user),
+                             expected_revision::at(known->revision), false);
+}
+
+awaitable<base::status> user_directory::put_password(user_record& user, std::string password) {
+    if (auto valid = validate_password(password); !valid) {
+        co_return valid;
     }
     auto hash = co_await hasher_.hash(std::move(password));
     if (!hash) {
         co_return fail(std::move(hash.error()));
     }
-    known->user.hash = std::move(*hash);
-    co_return co_await write("$PasswordChanged", std::move(known->user),
-                             expected_revision::at(known->revision), false);
+    user.hash = std::move(*hash);
+    co_return base::status{};
 }
 
 awaitable<base::status> user_directory::write(std::string_view type, user_record user,
@@ -345,11 +347,6 @@ awaitable<base::status> user_directory::write(std::string_view type, user_record
         known = {.user = std::move(user), .revision = revision, .position = outcome->position};
     }
     co_return base::status{};
-}
-
-awaitable<base::status> user_directory::append(std::vector<stream_write> writes) {
-    auto outcome = co_await store_.append(std::move(writes));
-    co_return outcome ? base::status{} : base::status(fail(std::move(outcome.error())));
 }
 
 } // namespace immortal::esdb

@@ -33,8 +33,10 @@ public:
     [[nodiscard]] awaitable<void> stop();
 
     // Errors: unauthenticated (unknown, disabled or wrong password: not said which), rate_limited
-    // (too many failures, or too many hashes at once; `retry_after_ms`).
-    [[nodiscard]] awaitable<base::result<principal>> authenticate(credentials given);
+    // (too many failures for this login from this `source`, so that a stranger elsewhere locks
+    // nobody out; or too many hashes at once; `retry_after_ms`).
+    [[nodiscard]] awaitable<base::result<principal>> authenticate(credentials given,
+                                                                  std::string source);
 
     // Changes. Errors: invalid_argument, not_found, already_exists, conflict (someone else changed
     // the user meanwhile), rate_limited, and those of the store.
@@ -45,9 +47,9 @@ public:
                                                  std::string password);
     [[nodiscard]] awaitable<base::status> set_disabled(std::string login, bool disabled);
     [[nodiscard]] awaitable<base::status> remove(std::string login);
-    // Also: unauthenticated when `current` is wrong.
+    // Also, as authenticate(): when `current` is wrong.
     [[nodiscard]] awaitable<base::status> change_password(std::string login, std::string current,
-                                                          std::string password);
+                                                          std::string password, std::string source);
     [[nodiscard]] awaitable<base::status> reset_password(std::string login, std::string password);
 
     [[nodiscard]] std::optional<user_record> find(const std::string& login) const;
@@ -70,7 +72,8 @@ private:
     awaitable<base::status> write(std::string_view type, user_record user,
                                   eventlog::expected_revision expected, bool listed);
     awaitable<base::status> set_password(std::string login, std::string password);
-    awaitable<base::status> append(std::vector<eventstore::stream_write> writes);
+    // Checks and hashes. `user` outlives the call.
+    awaitable<base::status> put_password(user_record& user, std::string password);
 
     eventstore::event_store& store_;
     accounts::password_hasher& hasher_;

@@ -39,8 +39,10 @@ protected:
         user.groups = std::move(groups);
         return engine_.run(users_->create(std::move(user), std::move(password)));
     }
-    base::result<principal> log_in(std::string login, std::string password) {
-        return engine_.run(users_->authenticate({std::move(login), std::move(password)}));
+    base::result<principal> log_in(std::string login, std::string password,
+                                   std::string source = "ipv4:127.0.0.1") {
+        return engine_.run(
+            users_->authenticate({std::move(login), std::move(password)}, std::move(source)));
     }
     template <typename T>
     static errc code_of(const base::result<T>& outcome) {
@@ -84,9 +86,9 @@ TEST_F(user_directory_test, a_changed_password_ends_the_old_one_at_once) {
     open();
     ASSERT_TRUE(create("alice", "correct horse").has_value());
     ASSERT_TRUE(log_in("alice", "correct horse").has_value());
-    EXPECT_EQ(code_of(engine_.run(users_->change_password("alice", "wrong", "battery staple"))),
+    EXPECT_EQ(code_of(engine_.run(users_->change_password("alice", "wrong", "battery staple", ""))),
               errc::unauthenticated);
-    ASSERT_TRUE(engine_.run(users_->change_password("alice", "correct horse", "battery staple"))
+    ASSERT_TRUE(engine_.run(users_->change_password("alice", "correct horse", "battery staple", ""))
                     .has_value());
     EXPECT_EQ(code_of(log_in("alice", "correct horse")), errc::unauthenticated);
     EXPECT_TRUE(log_in("alice", "battery staple").has_value());
@@ -120,6 +122,8 @@ TEST_F(user_directory_test, guessing_is_slowed_down) {
         last = code_of(log_in("alice", "guess"));
     }
     EXPECT_EQ(last, errc::rate_limited);
+    EXPECT_TRUE(log_in("alice", "correct horse", "ipv4:127.0.0.2")) << "nobody is locked out";
+    EXPECT_TRUE(log_in("bob", "guess").error().code == errc::unauthenticated);
     clock_.advance(std::chrono::minutes(16));
     EXPECT_TRUE(log_in("alice", "correct horse").has_value());
 }

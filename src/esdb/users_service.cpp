@@ -89,7 +89,8 @@ public:
             co_return refuse(std::move(*refused));
         }
         const auto done = co_await users_->change_password(
-            options.login_name(), options.current_password(), options.new_password());
+            options.login_name(), options.current_password(), options.new_password(),
+            source_of(asked.headers().peer));
         co_return answer<wire::ChangePasswordResp>(done, options.login_name());
     }
 
@@ -164,13 +165,8 @@ private:
 void add_users(method_table& methods, authorizer& rules, user_directory* users) {
     const auto service = std::make_shared<users_service>(rules, users);
     const auto name = wire::Users::service_full_name();
-    const auto add = [&]<typename Request, typename Response>(
-                         std::string_view method,
-                         awaitable<rpc_result<Response>> (users_service::*serve)(call&, Request)) {
-        methods.add(name, method,
-                    {.serve = unary<Request, Response>([service, serve](call& asked, Request in) {
-                         return (service.get()->*serve)(asked, std::move(in));
-                     })});
+    const auto add = [&](std::string_view method, auto answer) {
+        methods.add(name, method, {.serve = unary(service, answer)});
     };
     add("Create", &users_service::create);
     add("Update", &users_service::update);
