@@ -51,9 +51,13 @@ void call_driver::settle(operation& op, bool ok) {
     });
 }
 
-void call_driver::resume_cancelled(operation& op) {
-    // Not from within the signal: the coroutine would replace the handler that is running.
-    asio::post(strand_, [self = shared_from_this(), &op] {
+void call_driver::resume_cancelled(operation& op, std::uint64_t wait) {
+    // Not from within the signal: the coroutine would replace the handler that is running. By the
+    // time this runs the coroutine may wait for the same operation again, uncancelled.
+    asio::post(strand_, [self = shared_from_this(), &op, wait] {
+        if (op.wait != wait) {
+            return;
+        }
         if (auto resume = std::exchange(op.resume, nullptr)) {
             resume(false);
         }
@@ -65,8 +69,11 @@ awaitable<bool> call_driver::completion(operation& op) {
         [this, &op](auto handler) {
             const auto shared = std::make_shared<decltype(handler)>(std::move(handler));
             auto slot = asio::get_associated_cancellation_slot(*shared);
+            ++op.wait;
             if (slot.is_connected()) {
-                slot.assign([this, &op](asio::cancellation_type) { resume_cancelled(op); });
+                slot.assign([this, &op, wait = op.wait](asio::cancellation_type) {
+                    resume_cancelled(op, wait);
+                });
             }
             op.resume = [shared](bool finished) { std::move (*shared)(finished); };
         },

@@ -15,6 +15,7 @@
 #include <boost/asio/strand.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <grpcpp/generic/async_generic_service.h>
 #include <memory>
@@ -68,13 +69,14 @@ private:
         // On the strand:
         bool outstanding = false;
         bool ok = false;
+        std::uint64_t wait = 0; // counts the waits for it, and names the present one
         std::function<void(bool done)> resume = {};
     };
 
     void* begin(operation& op);
     void settle(operation& op, bool ok);       // from any thread
     awaitable<bool> completion(operation& op); // throws operation_aborted if cancelled
-    void resume_cancelled(operation& op);      // on the strand
+    void resume_cancelled(operation& op, std::uint64_t wait); // on the strand
     void request_finished(bool ok);
     void client_done(bool ok);
     void read_finished(bool ok);

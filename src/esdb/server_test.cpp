@@ -249,6 +249,30 @@ TEST_F(server_test, stopping_cuts_off_a_client_that_does_not_read) {
     (void)reader->Finish();
 }
 
+// Two cancellations of one wait: the later one must not reach the wait that follows it.
+TEST_F(server_test, stopping_while_clients_leave_ends_every_call_once) {
+    serve([this](call& c) { return probe_.flood(c); }, duration::lasts);
+    constexpr int calls = 64;
+    std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+    std::vector<std::unique_ptr<grpc::ClientReader<StatsResp>>> readers;
+    for (int i = 0; i < calls; ++i) {
+        contexts.push_back(make_context());
+        readers.push_back(stub_->Stats(contexts.back().get(), {}));
+    }
+    wait_until([this] { return probe_.running == calls; });
+    std::thread leaving([&contexts] {
+        for (const auto& context : contexts) {
+            context->TryCancel();
+        }
+    });
+    server_->stop(std::chrono::milliseconds(200));
+    leaving.join();
+    EXPECT_EQ(probe_.running, 0);
+    for (const auto& reader : readers) {
+        (void)reader->Finish();
+    }
+}
+
 TEST_F(server_test, refuses_one_call_too_many) {
     methods_.add(
         Monitoring::service_full_name(), "Stats",
