@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -94,19 +95,30 @@ public:
     }
 
     file_status write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
-        std::size_t done = 0;
-        while (done < bytes.size()) {
-            const ssize_t put = ::pwrite(descriptor_.get(), bytes.data() + done,
-                                         bytes.size() - done, static_cast<off_t>(offset + done));
-            if (put < 0 && errno == EINTR) {
-                continue;
-            }
-            if (put <= 0) {
-                return failed("write", path_, put < 0 ? errno : ENOSPC);
-            }
-            done += static_cast<std::size_t>(put);
+        return written(write_all(descriptor_.get(), offset, bytes));
+    }
+
+    // Whole pages past the page cache; what is left at both ends shares its page with other bytes.
+    file_status write_uncached_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+        const std::size_t head =
+            std::min((disk_page - offset % disk_page) % disk_page, bytes.size());
+        const std::size_t whole = (bytes.size() - head) / disk_page * disk_page;
+        const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+        if (whole == 0 || address % disk_page != offset % disk_page || !open_uncached()) {
+            return write_at(offset, bytes);
         }
-        return {};
+        if (auto done = write_at(offset, bytes.first(head)); !done) {
+            return done;
+        }
+        const int failure = write_all(uncached_->get(), offset + head, bytes.subspan(head, whole));
+        if (failure == EINVAL) { // this file system wants it otherwise
+            uncached_.emplace(-1);
+            return write_at(offset, bytes);
+        }
+        if (failure != 0) {
+            return written(failure);
+        }
+        return write_at(offset + head + whole, bytes.subspan(head + whole));
     }
 
     file_status sync() override {
@@ -130,7 +142,37 @@ public:
     }
 
 private:
+    // 0, or the number of the error.
+    static int write_all(int to, std::uint64_t offset, std::span<const std::byte> bytes) {
+        std::size_t done = 0;
+        while (done < bytes.size()) {
+            const ssize_t put = ::pwrite(to, bytes.data() + done, bytes.size() - done,
+                                         static_cast<off_t>(offset + done));
+            if (put < 0 && errno == EINTR) {
+                continue;
+            }
+            if (put <= 0) {
+                return put < 0 ? errno : ENOSPC;
+            }
+            done += static_cast<std::size_t>(put);
+        }
+        return 0;
+    }
+    [[nodiscard]] file_status written(int failure) const {
+        return failure == 0 ? file_status{} : failed("write", path_, failure);
+    }
+
+    // By the descriptor: the name may be another one by now. tmpfs and others refuse.
+    bool open_uncached() {
+        if (!uncached_) {
+            const std::string self = "/proc/self/fd/" + std::to_string(descriptor_.get());
+            uncached_.emplace(open_retrying(self.c_str(), O_WRONLY | O_DIRECT));
+        }
+        return uncached_->get() >= 0;
+    }
+
     descriptor descriptor_;
+    std::optional<descriptor> uncached_; // of the thread that writes; -1: there is none
     std::string path_;
 };
 

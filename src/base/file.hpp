@@ -38,6 +38,9 @@ using file_status = std::expected<void, file_error>;
 // For callers that answer with base::error: exhausted, unavailable, forbidden, not_found ...
 [[nodiscard]] error to_error(const file_error& e);
 
+// What a disk transfers at least, and where; a multiple of what any of them asks for.
+constexpr std::size_t disk_page = 4096;
+
 // An open file. Reads may run on any threads, beside one thread that writes. Closed by the
 // destructor.
 class file {
@@ -49,6 +52,13 @@ public:
     // All bytes or an error; after an error any part of them may have been written.
     [[nodiscard]] virtual file_status write_at(std::uint64_t offset,
                                                std::span<const std::byte> bytes) = 0;
+    // The same, for bytes that are not read again soon: where the system can, they go to the disk
+    // without a copy in its memory. Worth it from some hundred KiB on, if their address and their
+    // offset agree modulo disk_page. Other reads and writes of the file see them as usual.
+    [[nodiscard]] virtual file_status write_uncached_at(std::uint64_t offset,
+                                                        std::span<const std::byte> bytes) {
+        return write_at(offset, bytes);
+    }
     // Contents and size are durable (fdatasync). After an error nothing may be assumed about what
     // was written since the last success, even if a later call succeeds.
     [[nodiscard]] virtual file_status sync() = 0;

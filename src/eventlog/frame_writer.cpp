@@ -1,10 +1,12 @@
 #include "eventlog/frame_writer.hpp"
 
 #include "base/assert.hpp"
+#include "base/file.hpp"
 #include "eventlog/format.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace immortal::eventlog {
 namespace {
@@ -52,25 +54,36 @@ std::size_t write_record(std::byte* to, const stream_write& write, const new_eve
 
 } // namespace
 
+void byte_buffer::give_back::operator()(std::byte* pages) const {
+    ::operator delete(pages, std::align_val_t{base::disk_page});
+}
+
+void byte_buffer::begin_at(std::uint64_t offset) {
+    IMMORTAL_ASSERT(size_ == 0);
+    shift_ = offset % base::disk_page;
+}
+
 void byte_buffer::clear() {
     size_ = 0;
     if (capacity_ > capacity_kept_max) {
-        bytes_.reset();
+        pages_.reset();
         capacity_ = 0;
     }
 }
 
 std::span<std::byte> byte_buffer::extend(std::size_t by) {
-    if (size_ + by > capacity_) {
-        const std::size_t capacity = std::max({size_ + by, capacity_ * 2, std::size_t{1} << 16u});
-        auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity);
+    const std::size_t needed = shift_ + size_ + by;
+    if (needed > capacity_) {
+        const std::size_t capacity = std::max({needed, capacity_ * 2, std::size_t{1} << 16u});
+        std::unique_ptr<std::byte, give_back> larger(
+            static_cast<std::byte*>(::operator new(capacity, std::align_val_t{base::disk_page})));
         if (size_ > 0) {
-            std::memcpy(larger.get(), bytes_.get(), size_);
+            std::memcpy(larger.get() + shift_, first(), size_);
         }
-        bytes_ = std::move(larger);
+        pages_ = std::move(larger);
         capacity_ = capacity;
     }
-    const std::span<std::byte> added(bytes_.get() + size_, by);
+    const std::span<std::byte> added(first() + size_, by);
     size_ += by;
     return added;
 }

@@ -12,18 +12,27 @@
 
 namespace immortal::eventlog {
 
-// Bytes that grow without being cleared first. Used by one thread.
+// Bytes that grow without being cleared first, for a large write to a file. Used by one thread.
 class byte_buffer {
 public:
+    // Where in its file the first byte will stand: its address will agree with that modulo
+    // base::disk_page. Precondition: empty.
+    void begin_at(std::uint64_t offset);
     [[nodiscard]] std::size_t size() const { return size_; }
-    [[nodiscard]] std::span<const std::byte> bytes() const { return {bytes_.get(), size_}; }
+    [[nodiscard]] std::span<const std::byte> bytes() const { return {first(), size_}; }
     void clear(); // gives back memory beyond what a usual group needs
     [[nodiscard]] std::span<std::byte> extend(std::size_t by);
 
 private:
-    std::unique_ptr<std::byte[]> bytes_;
+    struct give_back {
+        void operator()(std::byte* pages) const;
+    };
+    [[nodiscard]] std::byte* first() const { return pages_ ? pages_.get() + shift_ : nullptr; }
+
+    std::unique_ptr<std::byte, give_back> pages_;
+    std::size_t shift_ = 0; // of the first byte in its page
     std::size_t size_ = 0;
-    std::size_t capacity_ = 0;
+    std::size_t capacity_ = 0; // of the pages
 };
 
 [[nodiscard]] std::uint64_t frame_size(std::span<const stream_write> writes);

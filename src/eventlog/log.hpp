@@ -45,6 +45,9 @@ struct log_settings {
     // While a group of so many bytes is made durable, the next one is prepared. Smaller groups are
     // not worth it: what comes meanwhile shares the next sync.
     std::size_t overlap_bytes_min = 128u << 10;
+    // Groups of so many bytes go past the page cache: they come from imports and are not read again
+    // at once, and copying them there takes longer than the disk does.
+    std::size_t uncached_bytes_min = 256u << 10;
     std::chrono::microseconds group_wait_max{150}; // how long to wait for as many as came last time
     std::size_t remembered_ids = 1u << 17;         // newest event ids kept for `any` appends
     // An empty folder: the index stands in memory only, and every start reads the whole log (tests,

@@ -30,6 +30,9 @@ base::position log_tail::stage(std::span<const stream_write> writes,
     log_place& place = staged_place_;
     place.last_created = std::max(place.last_created, now);
     const std::size_t before = staged_.size();
+    if (before == 0) {
+        staged_.begin_at(current_->offset_of(place.end));
+    }
     place.last_event =
         write_frame(staged_, place.end, writes, first_revisions, place.last_created, place.chain);
     place.chain = hasher_.after(staged_.bytes().subspan(before));
@@ -61,7 +64,11 @@ void log_tail::launch() {
 log_tail::outcome log_tail::commit() {
     IMMORTAL_ASSERT(launched_.size() > 0 && launched_place_.events > state_.events);
     base::file& file = current_->contents();
-    const auto written = file.write_at(current_->offset_of(state_.end), launched_.bytes());
+    const std::uint64_t offset = current_->offset_of(state_.end);
+    const auto bytes = launched_.bytes();
+    const auto written = bytes.size() < settings_.uncached_bytes_min
+                             ? file.write_at(offset, bytes)
+                             : file.write_uncached_at(offset, bytes);
     if (!written) {
         base::log_error("eventlog", "a write failed", {{"cause", written.error().text}});
         return written.error().what == base::file_error::kind::no_space ? take_back_write()

@@ -102,6 +102,7 @@ base::result<std::unique_ptr<eventlog::log>> open_log(const std::string& folder,
     return eventlog::log::open({.folder = folder,
                                 .segment_size = 64u << 10u,
                                 .free_space_min = 0,
+                                .uncached_bytes_min = 4096, // so that groups go both ways
                                 .index = {.folder = folder + "/index", .part_events_max = 512}},
                                files, clock, random, nullptr);
 }

@@ -1,0 +1,102 @@
+#include "base/file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <new>
+
+namespace immortal::base {
+namespace {
+
+class posix_file_test : public testing::Test {
+protected:
+    posix_file_test() {
+        std::string pattern = std::filesystem::temp_directory_path() / "immortal-file-XXXXXX";
+        EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
+        folder_ = pattern;
+    }
+    ~posix_file_test() override {
+        std::error_code ignored;
+        std::filesystem::remove_all(folder_, ignored);
+    }
+
+    std::string folder_;
+    posix_file_system files_;
+};
+
+struct free_pages {
+    void operator()(std::byte* pages) const {
+        ::operator delete(pages, std::align_val_t{disk_page});
+    }
+};
+
+// Bytes that change from place to place, at an address that lies `shift` after a page's begin.
+class pattern {
+public:
+    pattern(std::size_t size, std::size_t shift, unsigned seed)
+        : pages_(static_cast<std::byte*>(
+              ::operator new(size + shift + disk_page, std::align_val_t{disk_page}))),
+          bytes_(pages_.get() + shift, size) {
+        for (std::size_t i = 0; i < size; ++i) {
+            bytes_[i] = static_cast<std::byte>((i * 131 + i / 4096 + seed) & 0xffu);
+        }
+    }
+    [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+
+private:
+    std::unique_ptr<std::byte, free_pages> pages_;
+    std::span<std::byte> bytes_;
+};
+
+// Group after group, as the log is written: each begins where the one before ended. What is read
+// is what was written, whether the file's pages were in memory before or not.
+TEST_F(posix_file_test, uncached_and_usual_writes_make_one_file) {
+    const auto file = files_.open(folder_ + "/one", open_mode::create_new).value();
+    std::vector<std::byte> expected;
+    unsigned seed = 0;
+    for (const std::size_t size : {1u, 4095u, 8192u, 300'000u, 17u, 4096u, 12'289u, 100'000u}) {
+        for (const bool uncached : {true, false, true}) {
+            const pattern next(size, expected.size() % disk_page, ++seed);
+            const auto put = uncached ? file->write_uncached_at(expected.size(), next.bytes())
+                                      : file->write_at(expected.size(), next.bytes());
+            ASSERT_TRUE(put) << put.error().text;
+            expected.insert(expected.end(), next.bytes().begin(), next.bytes().end());
+            std::vector<std::byte> found(expected.size() + 1);
+            ASSERT_EQ(file->read_at(0, found).value(), expected.size());
+            found.pop_back();
+            ASSERT_TRUE(found == expected) << size;
+        }
+    }
+    EXPECT_TRUE(file->sync());
+    EXPECT_EQ(file->size().value(), expected.size());
+    // Over what is there already.
+    const pattern other(200'000, 0, 77);
+    ASSERT_TRUE(file->write_uncached_at(disk_page, other.bytes()));
+    std::vector<std::byte> found(200'000);
+    ASSERT_EQ(file->read_at(disk_page, found).value(), found.size());
+    EXPECT_TRUE(std::ranges::equal(found, other.bytes()));
+}
+
+TEST_F(posix_file_test, bytes_that_lie_otherwise_in_memory_are_written_as_well) {
+    const auto file = files_.open(folder_ + "/one", open_mode::create_new).value();
+    const pattern bytes(50'000, 13, 1);
+    ASSERT_TRUE(file->write_uncached_at(100, bytes.bytes()));
+    std::vector<std::byte> found(50'000);
+    ASSERT_EQ(file->read_at(100, found).value(), found.size());
+    EXPECT_TRUE(std::ranges::equal(found, bytes.bytes()));
+}
+
+// A file that was renamed since it was opened, as a new segment is.
+TEST_F(posix_file_test, uncached_writes_go_to_the_open_file_whatever_its_name) {
+    const auto file = files_.open(folder_ + "/one", open_mode::create_new).value();
+    ASSERT_TRUE(files_.rename(folder_ + "/one", folder_ + "/two"));
+    const auto other = files_.open(folder_ + "/one", open_mode::create_new).value();
+    const pattern bytes(disk_page * 2, 0, 1);
+    ASSERT_TRUE(file->write_uncached_at(0, bytes.bytes()));
+    EXPECT_EQ(file->size().value(), disk_page * 2);
+    EXPECT_EQ(other->size().value(), 0u);
+}
+
+} // namespace
+} // namespace immortal::base
