@@ -27,6 +27,11 @@ local function text_at(key)
     if type(v) == 'string' then return v end
     return nil
 end
+local function header_at(key)
+    local v = redis.pcall('GETRANGE', key, 0, 56)
+    if type(v) == 'string' and v ~= '' then return v end
+    return nil
+end
 local function gives_way(old, generation, new)
     if not old or #old < 57 or string.sub(old, 1, 16) ~= generation then return true end
     if string.sub(old, 21, 36) ~= string.sub(new, 5, 20) then return true end
@@ -109,7 +114,7 @@ const redis::script& fill() {
     static const redis::script text(join({compare_text, R"lua(
 if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('GET', KEYS[3]) ~= ARGV[2] then return 0 end
 redis.call('DEL', KEYS[2])
-if not gives_way(text_at(KEYS[1]), ARGV[2], ARGV[3]) then return -1 end
+if not gives_way(header_at(KEYS[1]), ARGV[2], ARGV[3]) then return -1 end
 redis.call('SET', KEYS[1], ARGV[2] .. ARGV[3], 'PX', ARGV[4])
 return 1
 )lua"}));
@@ -124,7 +129,7 @@ if not held then return {0, generation, 0} end
 local written = 0
 for i = 4, #KEYS, 2 do
     local a = 7 + (i - 4) / 2 * 3
-    local old = text_at(KEYS[i])
+    local old = header_at(KEYS[i])
     redis.call('DEL', KEYS[i + 1])
     if (old or ARGV[a] == 'set') and gives_way(old, generation, ARGV[a + 1]) then
         redis.call('SET', KEYS[i], generation .. ARGV[a + 1], 'PX', ARGV[a + 2])

@@ -1,5 +1,7 @@
 #include "readmodel/batch.hpp"
 
+#include "readmodel/sql_rows.hpp"
+
 #include <chrono>
 #include <set>
 #include <utility>
@@ -197,7 +199,8 @@ query add_statistics(const std::vector<statistics_change>& rows) {
             "t.master_level_techniques + EXCLUDED.master_level_techniques, "
             "cultivation_position = "
             "GREATEST(t.cultivation_position, EXCLUDED.cultivation_position), "
-            "position = GREATEST(t.position, EXCLUDED.position)"};
+            "position = GREATEST(t.position, EXCLUDED.position) "
+            "RETURNING t.player_id, " IMMORTAL_TOTALS_COLUMNS};
     const auto of = [&](auto member) {
         column(rows, q, [member](const statistics_change& r) { return r.*member; });
     };
@@ -303,9 +306,6 @@ std::vector<query> row_statements_of(const prepared_batch& batch) {
     if (!batch.techniques.empty()) {
         out.push_back(upsert_techniques(batch.techniques));
     }
-    if (!batch.statistics.empty()) {
-        out.push_back(add_statistics(batch.statistics));
-    }
     if (!batch.settled.empty()) {
         out.push_back(delete_due(batch.settled));
     }
@@ -314,6 +314,9 @@ std::vector<query> row_statements_of(const prepared_batch& batch) {
     }
     if (!batch.parked.empty()) {
         out.push_back(insert_dead_letters(batch.parked));
+    }
+    if (!batch.statistics.empty()) { // last: see totals_of
+        out.push_back(add_statistics(batch.statistics));
     }
     return out;
 }
@@ -327,6 +330,18 @@ std::vector<query> statements_of(const prepared_batch& batch, const std::vector<
     out.push_back({"SET LOCAL synchronous_commit = off"});
     for (query& q : row_statements_of(batch)) {
         out.push_back(std::move(q));
+    }
+    return out;
+}
+
+std::vector<statistics_totals> totals_of(const prepared_batch& batch,
+                                         const std::vector<postgres::rows>& answers) {
+    std::vector<statistics_totals> out;
+    if (!batch.statistics.empty()) {
+        const postgres::rows& changed = answers.back();
+        for (std::size_t i = 0; i < changed.size(); ++i) {
+            out.push_back(read_totals(changed.get<base::uuid>(i, 0), changed, i, 1));
+        }
     }
     return out;
 }

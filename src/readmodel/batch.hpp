@@ -74,6 +74,11 @@ struct prepared_batch {
                                                          const std::vector<lease>& leases,
                                                          milliseconds lease_time);
 
+// The totals that the transaction brought about, from the answers to statements_of(). Of the owners
+// in `batch.statistics`, no others.
+[[nodiscard]] std::vector<statistics_totals> totals_of(const prepared_batch& batch,
+                                                       const std::vector<postgres::rows>& answers);
+
 // The rows alone, without the fence: to find the owner whose rows are refused.
 [[nodiscard]] std::vector<postgres::query> row_statements_of(const prepared_batch& batch);
 

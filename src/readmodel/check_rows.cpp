@@ -38,10 +38,9 @@ std::vector<postgres::query> page_statements(const std::vector<base::uuid>& play
                          "cultivation_position, position FROM player_statistics_totals "
                          "WHERE player_id = ANY($1::uuid[])",
                          players));
-    all.push_back(by_ids("SELECT " IMMORTAL_STATISTICS_COLUMNS
-                         " FROM player_statistics s JOIN players p ON p.id = s.id "
-                         "LEFT JOIN player_statistics_totals t ON t.player_id = s.id "
-                         "WHERE s.id = ANY($1::uuid[])",
+    all.push_back(by_ids("SELECT " IMMORTAL_STATISTICS_COLUMNS " FROM players p "
+                         "LEFT JOIN player_statistics_totals t ON t.player_id = p.id "
+                         "WHERE p.id = ANY($1::uuid[])",
                          players));
     all.push_back(by_ids("SELECT thing, revision, owner, command, due_at, position "
                          "FROM due_commands WHERE owner = ANY($1::uuid[])",

@@ -14,8 +14,9 @@ bool is_data_error(base::errc code) {
            code == base::errc::not_found;
 }
 
-awaitable<base::status> write_once(projector_context& context, const prepared_batch& batch,
-                                   const std::vector<lease>& leases) {
+awaitable<base::result<std::vector<statistics_totals>>>
+write_once(projector_context& context, const prepared_batch& batch,
+           const std::vector<lease>& leases) {
     if (!context.step("commit")) {
         co_return base::fail(base::errc::unavailable, "planted: lost before the transaction");
     }
@@ -24,7 +25,10 @@ awaitable<base::status> write_once(projector_context& context, const prepared_ba
     if (done && !context.step("committed")) {
         co_return base::fail(base::errc::unknown_outcome, "planted: lost after the transaction");
     }
-    co_return done ? base::status{} : base::status(base::fail(std::move(done.error())));
+    if (!done) {
+        co_return base::fail(std::move(done.error()));
+    }
+    co_return totals_of(batch, *done);
 }
 
 // After an unknown outcome or a lost fence: did it happen?
@@ -47,41 +51,40 @@ resolve(projector_context& context, const prepared_batch& batch, const std::vect
 
 } // namespace
 
-awaitable<commit_outcome> commit_batch(projector_context& context, const prepared_batch& batch,
-                                       const std::vector<lease>& leases, std::string& error) {
+awaitable<commit_result> commit_batch(projector_context& context, const prepared_batch& batch,
+                                      const std::vector<lease>& leases) {
     milliseconds wait = context.settings.retry_min;
     for (;;) {
-        const auto done = co_await write_once(context, batch, leases);
+        auto done = co_await write_once(context, batch, leases);
         if (done) {
             context.set_trouble({});
-            co_return commit_outcome::committed;
+            co_return commit_result{commit_outcome::committed, {}, std::move(*done)};
         }
         const base::errc code = done.error().code;
         if (is_data_error(code)) {
-            error = done.error().message;
-            co_return commit_outcome::refused;
+            co_return commit_result{commit_outcome::refused, done.error().message, {}};
         }
         if (code == base::errc::cancelled) {
-            co_return commit_outcome::stopped;
+            co_return commit_result{commit_outcome::stopped, {}, {}};
         }
         context.retries.add();
         if (code == base::errc::unknown_outcome || code == base::errc::conflict) {
             const auto state = co_await resolve(context, batch, leases);
             if (!state) {
-                co_return commit_outcome::stopped;
+                co_return commit_result{commit_outcome::stopped, {}, {}};
             }
             if (*state == fence_state::moved) {
                 context.set_trouble({});
-                co_return commit_outcome::committed;
+                co_return commit_result{commit_outcome::committed, {}, {}};
             }
             if (*state == fence_state::lost) {
-                co_return commit_outcome::fence_lost;
+                co_return commit_result{commit_outcome::fence_lost, {}, {}};
             }
         } else {
             context.set_trouble("The read model waits for PostgreSQL: " + done.error().message);
         }
         if (!co_await context.back_off(wait)) {
-            co_return commit_outcome::stopped;
+            co_return commit_result{commit_outcome::stopped, {}, {}};
         }
     }
 }
@@ -134,7 +137,7 @@ awaitable<base::status> replay_owner(projector_context& context, const std::vect
                    {{"owner", owner.text()}, {"parked_again", !rows.parked.empty()}});
     if (context.fresh != nullptr) {
         rows.to = until.value_or(base::position{});
-        co_await context.fresh->push(std::move(rows), {});
+        co_await context.fresh->push(std::move(rows), {}, {});
     }
     co_return base::status{};
 }

@@ -20,6 +20,7 @@ namespace immortal::readmodel {
 namespace {
 
 constexpr std::size_t chunk = 500;
+constexpr std::size_t known_totals_max = 100'000; // about 25 MB
 constexpr milliseconds idle_check{1000};
 
 struct lane_range {
@@ -34,13 +35,36 @@ struct pending_changes {
     std::unordered_map<base::uuid, cultivation_view> records;
     std::unordered_set<base::uuid> statistics;
     std::unordered_set<base::uuid> techniques;
+    std::unordered_map<base::uuid, statistics_totals> totals; // of some of `statistics`
+    std::unordered_set<base::uuid> unknown_totals;            // what was known of them is not so
+    bool all_unknown = false;                                 // of anybody
     std::array<std::optional<lane_range>, partition_count> lanes;
     base::position to;
     bool any = false;
 
     [[nodiscard]] std::size_t size() const { return players.size() + records.size(); }
 
-    void merge(prepared_batch batch, const std::vector<lease>& before) {
+    void merge_totals(const prepared_batch& batch, std::vector<statistics_totals> made) {
+        const auto forget = [&](const base::uuid& id) {
+            totals.erase(id);
+            unknown_totals.insert(id);
+        };
+        for (const statistics_change& row : batch.statistics) {
+            forget(row.player_id);
+        }
+        for (const base::uuid& owner : batch.replaced) {
+            forget(owner);
+            statistics.insert(owner);
+        }
+        for (statistics_totals& row : made) {
+            unknown_totals.erase(row.player_id);
+            totals.insert_or_assign(row.player_id, std::move(row));
+        }
+    }
+
+    void merge(prepared_batch batch, const std::vector<lease>& before,
+               std::vector<statistics_totals> made) {
+        merge_totals(batch, std::move(made));
         any = true;
         to = std::max(to, batch.to);
         for (player_row& row : batch.players) {
@@ -92,8 +116,9 @@ struct freshener::state {
     std::mutex mutex;
     pending_changes pending;
     std::array<std::optional<base::position>, partition_count> lanes_at; // loop only
-    std::array<bool, 3> rebuilding{};                                    // under the mutex
-    bool stopped = false;                                                // under the mutex
+    std::unordered_map<base::uuid, statistics_totals> totals; // loop only; the present ones
+    std::array<bool, 3> rebuilding{};                         // under the mutex
+    bool stopped = false;                                     // under the mutex
 };
 
 namespace {
@@ -142,15 +167,54 @@ void again(state& s, std::unordered_set<base::uuid> pending_changes::* which,
     s.pending.any = !s.stopped;
 }
 
-// Statistics are kept by increments, so their absolute values come from the tables.
+// What the transactions said of the totals replaces what was known.
+void learn_totals(state& s, const pending_changes& from) {
+    if (from.all_unknown || s.totals.size() + from.totals.size() > known_totals_max) {
+        s.totals.clear();
+    }
+    for (const base::uuid& id : from.unknown_totals) {
+        s.totals.erase(id);
+    }
+    for (const auto& [id, row] : from.totals) {
+        s.totals.insert_or_assign(id, row);
+    }
+}
+
+void add_statistics_of(const pending_changes& from, const statistics_view& row,
+                       const statistics_totals& totals, base::position as_of,
+                       std::vector<cache::fresh_entry>& out, std::vector<score>& scores) {
+    out.push_back(
+        {cache::keys::player_stats(row.id), entry_of(row.position, as_of, base::encode_text(row))});
+    const auto& lane = from.lanes[partition_of(row.id)];
+    if (totals.experience_from_cultivation > 0 &&
+        (!lane || totals.cultivation_position > lane->from)) {
+        scores.push_back(
+            {board::cultivation,
+             {row.id, totals.experience_from_cultivation, totals.cultivation_position}});
+    }
+}
+
+// Statistics are kept by increments: their absolute values come from the transaction that changed
+// them last, or else from the tables.
 awaitable<void> add_statistics(state& s, const pending_changes& from,
                                std::vector<cache::fresh_entry>& out, std::vector<score>& scores) {
-    for (auto& ids : in_chunks(from.statistics)) {
+    std::unordered_set<base::uuid> unknown;
+    for (const base::uuid& id : from.statistics) {
+        const auto player = from.players.find(id);
+        const auto totals = s.totals.find(id);
+        if (player == from.players.end() || totals == s.totals.end()) {
+            unknown.insert(id);
+            continue;
+        }
+        add_statistics_of(from, make_statistics(player->second.view, totals->second),
+                          totals->second, from.to, out, scores);
+    }
+    for (auto& ids : in_chunks(unknown)) {
         postgres::query q{"SELECT (SELECT min(position) FROM projection_checkpoints), "
-                          "t.cultivation_position, " IMMORTAL_STATISTICS_COLUMNS
-                          " FROM player_statistics s JOIN players p ON p.id = s.id "
-                          "LEFT JOIN player_statistics_totals t ON t.player_id = s.id "
-                          "WHERE s.id = ANY($1::uuid[])"};
+                          "p.id, " IMMORTAL_TOTALS_COLUMNS ", " IMMORTAL_PLAYER_COLUMNS
+                          " FROM players p "
+                          "LEFT JOIN player_statistics_totals t ON t.player_id = p.id "
+                          "WHERE p.id = ANY($1::uuid[])"};
         q.values.add_array(ids);
         const auto rows = co_await s.database.run(std::move(q));
         if (!rows) {
@@ -158,18 +222,11 @@ awaitable<void> add_statistics(state& s, const pending_changes& from,
             continue;
         }
         for (std::size_t i = 0; i < rows->size(); ++i) {
-            const statistics_view row = read_statistics(*rows, i, 2);
+            const auto totals = read_totals(rows->get<base::uuid>(i, 1), *rows, i, 2);
+            const auto row = make_statistics(read_player(*rows, i, 2 + totals_columns), totals);
             const auto as_of = rows->get<std::optional<base::position>>(i, 0);
-            out.push_back(
-                {cache::keys::player_stats(row.id),
-                 entry_of(row.position, as_of.value_or(row.position), base::encode_text(row))});
-            const auto reached = rows->get<std::optional<base::position>>(i, 1);
-            const auto& lane = from.lanes[partition_of(row.id)];
-            if (reached && row.total_experience_from_cultivation > 0 &&
-                (!lane || *reached > lane->from)) {
-                scores.push_back({board::cultivation,
-                                  {row.id, row.total_experience_from_cultivation, *reached}});
-            }
+            add_statistics_of(from, row, totals, as_of.value_or(row.position), out, scores);
+            s.totals.insert_or_assign(row.id, totals);
         }
     }
 }
@@ -273,6 +330,7 @@ awaitable<void> freshen_all(state& s, pending_changes work) {
     std::vector<score> scores;
     add_own_rows(work, entries);
     add_player_scores(work, scores);
+    learn_totals(s, work);
     co_await add_statistics(s, work, entries, scores);
     co_await add_techniques(s, work, entries);
     while (!entries.empty()) {
@@ -351,7 +409,8 @@ awaitable<void> freshener::stop() {
     (void)co_await shared->tasks.stop(milliseconds{10'000});
 }
 
-awaitable<void> freshener::push(prepared_batch batch, std::vector<lease> before) {
+awaitable<void> freshener::push(prepared_batch batch, std::vector<lease> before,
+                                std::vector<statistics_totals> totals) {
     const auto shared = state_;
     for (;;) {
         const auto seen = shared->changed.version();
@@ -361,7 +420,7 @@ awaitable<void> freshener::push(prepared_batch batch, std::vector<lease> before)
                 co_return;
             }
             if (shared->pending.size() < fresh_owners_max) {
-                shared->pending.merge(std::move(batch), before);
+                shared->pending.merge(std::move(batch), before, std::move(totals));
                 break;
             }
         }
@@ -373,6 +432,8 @@ awaitable<void> freshener::push(prepared_batch batch, std::vector<lease> before)
 void freshener::restart() {
     const std::lock_guard lock(state_->mutex);
     state_->pending.lanes = {};
+    state_->pending.totals.clear();
+    state_->pending.all_unknown = true;
 }
 
 } // namespace immortal::readmodel

@@ -30,8 +30,10 @@ public:
     void start();
     awaitable<void> stop();
 
-    // A committed batch; `before`: the leases with the positions from before it.
-    awaitable<void> push(prepared_batch batch, std::vector<lease> before);
+    // A committed batch; `before`: the leases with the positions from before it; `totals`: what it
+    // made of the statistics, as far as known.
+    awaitable<void> push(prepared_batch batch, std::vector<lease> before,
+                         std::vector<statistics_totals> totals);
     // The batches may not join what was pushed before (rows went back, leases changed hands).
     void restart();
 

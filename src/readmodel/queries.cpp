@@ -165,7 +165,6 @@ awaitable<base::result<answer<std::optional<statistics_view>>>>
 queries::statistics(base::uuid player) {
     auto q = with_log(IMMORTAL_SOURCE_OF_ONE IMMORTAL_STATISTICS_COLUMNS
                       " FROM projection_checkpoints c "
-                      "LEFT JOIN player_statistics s ON s.id = $3::uuid "
                       "LEFT JOIN players p ON p.id = $3::uuid "
                       "LEFT JOIN player_statistics_totals t ON t.player_id = $3::uuid "
                       "WHERE c.partition = $4::smallint",

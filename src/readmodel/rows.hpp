@@ -113,6 +113,26 @@ BOOST_DESCRIBE_STRUCT(cultivation_view, (),
                        breakthrough_achieved, insights_gained, status, end_reason, location,
                        weather_bonus, time_bonus, created_at, updated_at, revision, position))
 
+// A row of `player_statistics_totals`.
+struct statistics_totals {
+    base::uuid player_id;
+    std::int64_t cultivation_sessions = 0;
+    std::int64_t cultivation_seconds = 0;
+    std::int64_t experience_from_cultivation = 0;
+    std::int64_t breakthroughs = 0;
+    std::int64_t combats = 0;
+    std::int64_t combat_wins = 0;
+    std::int64_t combat_losses = 0;
+    std::int64_t experience_from_combat = 0;
+    std::int64_t items = 0;
+    std::int64_t equipped_items = 0;
+    std::int64_t legendary_items = 0;
+    std::int64_t techniques = 0;
+    std::int64_t master_techniques = 0;
+    base::position cultivation_position; // of the event that made the present experience
+    base::position position;             // of the last event that changed any of it; 0: none did
+};
+
 // A row of the view `player_statistics`.
 struct statistics_view {
     base::uuid id;
@@ -148,6 +168,10 @@ BOOST_DESCRIBE_STRUCT(statistics_view, (),
                        combat_wins, combat_losses, combat_win_rate, total_experience_from_combat,
                        total_items, equipped_items, legendary_items, total_techniques,
                        master_level_techniques, created_at, last_active_at, position))
+
+// What the view says of a player.
+[[nodiscard]] statistics_view make_statistics(const player_view& player,
+                                              const statistics_totals& totals);
 
 // combat: served when the fights are.
 enum class board { cultivation, level, wealth };

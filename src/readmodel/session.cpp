@@ -188,16 +188,16 @@ awaitable<std::optional<session_end>> write_next(session& s) {
         s.ready ? std::exchange(s.ready, std::nullopt).value() : s.builder.take();
     s.changed.notify_all(); // there is room again
     const std::vector<lease> before = s.leases;
-    std::string error;
-    switch (co_await commit_batch(s.context, batch, before, error)) {
+    commit_result done = co_await commit_batch(s.context, batch, before);
+    switch (done.outcome) {
     case commit_outcome::committed:
         break;
     case commit_outcome::fence_lost:
         base::log_warning("readmodel", "a lease was lost; starting again from the checkpoints");
         co_return session_end{session_end::reason::lease_lost};
     case commit_outcome::refused:
-        base::log_error("readmodel", "PostgreSQL refuses rows", {{"error", error}});
-        co_return co_await find_refused(s, batch, error);
+        base::log_error("readmodel", "PostgreSQL refuses rows", {{"error", done.error}});
+        co_return co_await find_refused(s, batch, std::move(done.error));
     case commit_outcome::stopped:
         co_return session_end{session_end::reason::stopped};
     }
@@ -210,7 +210,7 @@ awaitable<std::optional<session_end>> write_next(session& s) {
                          {"error", one.error}});
     }
     if (s.context.fresh != nullptr && s.context.step("freshen")) {
-        co_await s.context.fresh->push(batch, before);
+        co_await s.context.fresh->push(batch, before, std::move(done.totals));
     }
     if (s.careful_until && batch.to >= *s.careful_until) {
         co_return session_end{}; // past the trouble: at full speed again

@@ -70,9 +70,14 @@ struct session_start {
 awaitable<session_end> run_session(projector_context& context, session_start start);
 
 enum class commit_outcome : std::uint8_t { committed, fence_lost, refused, stopped };
-// Writes the batch until it is known to be written, or known never to be. `error`: for refused.
-awaitable<commit_outcome> commit_batch(projector_context& context, const prepared_batch& batch,
-                                       const std::vector<lease>& leases, std::string& error);
+struct commit_result {
+    commit_outcome outcome;
+    std::string error;                     // if refused
+    std::vector<statistics_totals> totals; // if committed; empty if the answer got lost
+};
+// Writes the batch until it is known to be written, or known never to be.
+awaitable<commit_result> commit_batch(projector_context& context, const prepared_batch& batch,
+                                      const std::vector<lease>& leases);
 
 // Makes the owner's rows anew from the log, up to its partition's checkpoint.
 awaitable<base::status> replay_owner(projector_context& context, const std::vector<lease>& leases,

@@ -29,6 +29,8 @@ private:
     std::size_t column_;
 };
 
+constexpr std::size_t player_columns = 24; // of IMMORTAL_PLAYER_COLUMNS
+
 base::revision to_revision(std::int64_t number) {
     return {static_cast<std::uint64_t>(number)};
 }
@@ -77,17 +79,24 @@ cultivation_view read_cultivation(const postgres::rows& rows, std::size_t row, s
     return r;
 }
 
-statistics_view read_statistics(const postgres::rows& rows, std::size_t row, std::size_t first) {
+statistics_totals read_totals(const base::uuid& player, const postgres::rows& rows, std::size_t row,
+                              std::size_t first) {
+    statistics_totals t;
+    t.player_id = player;
+    if (rows.is_null(row, first)) {
+        return t;
+    }
     column_reader in(rows, row, first);
-    statistics_view s;
-    in.to(s.id).to(s.name).to(s.level).to(s.realm).to(s.experience).to(s.gold);
-    in.to(s.spirit_stones).to(s.total_cultivation_sessions).to(s.total_cultivation_time_hours);
-    in.to(s.total_experience_from_cultivation).to(s.breakthroughs_achieved);
-    in.to(s.total_combats).to(s.combat_wins).to(s.combat_losses).to(s.combat_win_rate);
-    in.to(s.total_experience_from_combat).to(s.total_items).to(s.equipped_items);
-    in.to(s.legendary_items).to(s.total_techniques).to(s.master_level_techniques);
-    in.to(s.created_at).to(s.last_active_at).to(s.position);
-    return s;
+    in.to(t.cultivation_sessions).to(t.cultivation_seconds).to(t.experience_from_cultivation);
+    in.to(t.breakthroughs).to(t.combats).to(t.combat_wins).to(t.combat_losses);
+    in.to(t.experience_from_combat).to(t.items).to(t.equipped_items).to(t.legendary_items);
+    in.to(t.techniques).to(t.master_techniques).to(t.cultivation_position).to(t.position);
+    return t;
+}
+
+statistics_view read_statistics(const postgres::rows& rows, std::size_t row, std::size_t first) {
+    const player_view player = read_player(rows, row, first);
+    return make_statistics(player, read_totals(player.id, rows, row, first + player_columns));
 }
 
 technique_view read_technique(const postgres::rows& rows, std::size_t row, std::size_t first) {

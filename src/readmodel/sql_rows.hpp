@@ -20,14 +20,15 @@ namespace immortal::readmodel {
     "r.duration_seconds, r.progress, r.experience_gained, r.energy_consumed, "                     \
     "r.breakthrough_achieved, to_jsonb(r.insights_gained), r.status, r.end_reason, r.location, "   \
     "r.weather_bonus, r.time_bonus, r.created_at, r.updated_at, r.revision, r.position"
-#define IMMORTAL_STATISTICS_COLUMNS                                                                \
-    "s.id, s.name, s.level, s.realm, s.experience, s.gold, s.spirit_stones, "                      \
-    "s.total_cultivation_sessions, s.total_cultivation_time_hours, "                               \
-    "s.total_experience_from_cultivation, s.breakthroughs_achieved, s.total_combats, "             \
-    "s.combat_wins, s.combat_losses, s.combat_win_rate, s.total_experience_from_combat, "          \
-    "s.total_items, s.equipped_items, s.legendary_items, s.total_techniques, "                     \
-    "s.master_level_techniques, s.created_at, s.last_active_at, "                                  \
-    "GREATEST(p.position, t.position)"
+#define IMMORTAL_TOTALS_COLUMNS                                                                    \
+    "t.total_cultivation_sessions, t.total_cultivation_seconds, "                                  \
+    "t.total_experience_from_cultivation, t.breakthroughs_achieved, t.total_combats, "             \
+    "t.combat_wins, t.combat_losses, t.total_experience_from_combat, t.total_items, "              \
+    "t.equipped_items, t.legendary_items, t.total_techniques, t.master_level_techniques, "         \
+    "t.cultivation_position, t.position"
+// FROM players p LEFT JOIN player_statistics_totals t ON t.player_id = p.id: what the view
+// player_statistics is made of.
+#define IMMORTAL_STATISTICS_COLUMNS IMMORTAL_PLAYER_COLUMNS ", " IMMORTAL_TOTALS_COLUMNS
 #define IMMORTAL_TECHNIQUE_COLUMNS                                                                 \
     "k.technique_id, COALESCE(c.name, k.technique_id), k.proficiency_level, "                      \
     "k.proficiency_experience, k.max_proficiency_level, k.learned_at, k.learned_from, "            \
@@ -39,6 +40,10 @@ namespace immortal::readmodel {
                                       std::size_t first);
 [[nodiscard]] cultivation_view read_cultivation(const postgres::rows& rows, std::size_t row,
                                                 std::size_t first);
+constexpr std::size_t totals_columns = 15; // of IMMORTAL_TOTALS_COLUMNS
+// Of a player; NULLs where there is no row of theirs.
+[[nodiscard]] statistics_totals read_totals(const base::uuid& player, const postgres::rows& rows,
+                                            std::size_t row, std::size_t first);
 [[nodiscard]] statistics_view read_statistics(const postgres::rows& rows, std::size_t row,
                                               std::size_t first);
 [[nodiscard]] technique_view read_technique(const postgres::rows& rows, std::size_t row,
