@@ -3,6 +3,9 @@
 #include "readmodel/views.hpp"
 #include "readmodel/warm_up.hpp"
 
+#include <fmt/format.h>
+
+#include <atomic>
 #include <cstdlib>
 
 namespace immortal::readmodel {
@@ -39,6 +42,29 @@ TEST_F(queries_test, answers_carry_value_position_and_as_of) {
     const auto session = *base::uuid::parse(sql("SELECT min(session_id) FROM cultivation_records"));
     EXPECT_TRUE(engine_.run(sql_.cultivation(session)).value().value);
     EXPECT_FALSE(engine_.run(sql_.cultivation(id)).value().value);
+}
+
+TEST_F(queries_test, statistics_are_what_the_view_says) {
+    story_.act(400);
+    project();
+    std::int64_t sessions = 0;
+    for (const base::uuid id : story_.ids()) {
+        const auto s = engine_.run(sql_.statistics(id)).value().value;
+        ASSERT_TRUE(s);
+        sessions += s->total_cultivation_sessions;
+        EXPECT_EQ(sql("SELECT concat_ws(' ', name, level, experience, gold, "
+                      "total_cultivation_sessions, round(total_cultivation_time_hours, 9), "
+                      "total_experience_from_cultivation, breakthroughs_achieved, total_combats, "
+                      "round(combat_win_rate, 9), total_items, total_techniques, "
+                      "master_level_techniques) FROM player_statistics WHERE id = '" +
+                      id.text() + "'"),
+                  fmt::format("{} {} {} {} {} {:.9f} {} {} {} {:.9f} {} {} {}", s->name, s->level,
+                              s->experience, s->gold, s->total_cultivation_sessions,
+                              s->total_cultivation_time_hours, s->total_experience_from_cultivation,
+                              s->breakthroughs_achieved, s->total_combats, s->combat_win_rate,
+                              s->total_items, s->total_techniques, s->master_level_techniques));
+    }
+    EXPECT_GT(sessions, 0);
 }
 
 TEST_F(queries_test, leaderboards_and_ranks_agree) {
@@ -166,10 +192,11 @@ protected:
         engine_.run(cache_->stop());
         engine_.run(redis_->stop());
     }
-    base::status start_cached() {
+    base::status start_cached(step_hook hook = {}) {
         auto with = parts();
         with.shared = cache_.get();
         worker_ = std::make_unique<projector>(engine_.executor(), with, quick());
+        worker_->set_step_hook(std::move(hook));
         return engine_.run(worker_->start());
     }
     check_report check_cached() {
@@ -206,6 +233,34 @@ TEST_F(cached_test, entries_follow_the_rows) {
         const check_report report = check_cached();
         return report.differences == 0 && report.cache_entries > 0;
     }));
+}
+
+// What the cache knows of the totals is forgotten whenever it may not be so any more.
+TEST_F(cached_test, statistics_follow_the_rows_though_answers_get_lost) {
+    std::atomic<int> commits{0};
+    const step_hook lose_every_third = [&](const char* name) {
+        return std::string_view(name) != "committed" || ++commits % 3 != 0;
+    };
+    for (int life = 0; life < 3; ++life) {
+        ASSERT_TRUE(start_cached(lose_every_third));
+        for (int i = 0; i < 10; ++i) {
+            story_.act(10);
+            catch_up();
+        }
+        const auto head = *store_->head();
+        for (const base::uuid id : story_.ids()) {
+            EXPECT_TRUE(eventually([&] {
+                const auto cached = engine_.run(served_->statistics(id, head));
+                const auto row = engine_.run(sql_.statistics(id)).value().value;
+                return cached && row && cached->payload == base::encode_text(*row);
+            }));
+        }
+        EXPECT_TRUE(eventually([&] { return check_cached().differences == 0; }));
+        stop();
+        story_.act(10);
+        project(); // by another, which this one's cache does not hear of
+    }
+    EXPECT_GT(commits, 10);
 }
 
 TEST_F(cached_test, a_wrong_entry_is_found_by_the_check) {
