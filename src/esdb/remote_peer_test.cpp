@@ -12,6 +12,7 @@
 #include "eventstore/remote_store.hpp"
 
 #include <atomic>
+#include <thread>
 
 namespace immortal::esdb {
 namespace {
@@ -46,12 +47,13 @@ protected:
         server_fixture::TearDown();
     }
 
-    base::result<std::unique_ptr<eventstore::event_store>> open(const std::string& text) {
+    base::result<std::unique_ptr<eventstore::event_store>>
+    open(const std::string& text, milliseconds operation_timeout = milliseconds(20'000)) {
         remote_settings settings;
         settings.connection = *eventstore::parse_connection_string(text);
         settings.check_period = milliseconds(20);
         settings.reconnection_delay = milliseconds(10);
-        settings.operation_timeout = milliseconds(20'000);
+        settings.operation_timeout = operation_timeout;
         settings.start_attempts = 1;
         return eventstore::open_remote_store(std::move(settings), random_);
     }
@@ -60,30 +62,51 @@ protected:
         ASSERT_TRUE(opened) << opened.error().message;
         store_ = std::move(*opened);
     }
-    static std::vector<eventstore::stream_write> one_event(std::uint8_t number) {
+    static std::vector<eventstore::stream_write> one_event(std::uint8_t number,
+                                                           std::uint8_t stream) {
         eventstore::new_event event;
         event.id.bytes[0] = number;
         event.id.bytes[1] = 7;
+        event.id.bytes[2] = stream;
         event.type = "Happened";
         event.data = "{}";
         std::vector<eventstore::stream_write> writes(1);
-        writes[0] = {"s-1",
+        writes[0] = {"s-" + std::to_string(stream),
                      number == 1 ? eventstore::expected_revision::no_stream()
                                  : eventstore::expected_revision::at({number - 2u}),
                      {event}};
         return writes;
     }
     // As a client does it: the same append until its outcome is known.
-    base::result<eventstore::append_outcome> insist(std::uint8_t number) {
+    base::result<eventstore::append_outcome> insist(std::uint8_t number, std::uint8_t stream = 1) {
         const auto until = std::chrono::steady_clock::now() + patience;
         for (;;) {
-            auto done = engine_.run(store_->append(one_event(number)));
+            auto done = engine_.run(store_->append(one_event(number, stream)));
             const bool unknown = !done && (done.error().code == base::errc::unavailable ||
                                            done.error().code == base::errc::unknown_outcome);
             if (!unknown || std::chrono::steady_clock::now() > until) {
                 return done;
             }
         }
+    }
+    // A scripted node that has all that is asked for at the start, no events, and a batch append of
+    // the test's.
+    void add_follower(handler batch_append) {
+        namespace streams = ::event_store::client::streams;
+        add_server_features(methods_);
+        methods_.add("kurrentdb.protocol.v2.streams.StreamsService", "AppendSession",
+                     {.serve = [](call&) -> awaitable<rpc_status> { co_return rpc_status{}; }});
+        methods_.add("event_store.client.streams.Streams", "Read",
+                     {.serve = [](call& asked) -> awaitable<rpc_status> {
+                         (void)co_await asked.read();
+                         streams::ReadResp none;
+                         none.mutable_stream_not_found();
+                         (void)co_await send(asked, none);
+                         co_return rpc_status{};
+                     }});
+        methods_.add("event_store.client.streams.Streams", "BatchAppend",
+                     {.serve = std::move(batch_append), .lasting = duration::lasts});
+        start();
     }
     // A scripted node of a cluster: tells where the members are, and that it is not the leader.
     void add_gossip() {
@@ -179,6 +202,82 @@ TEST_F(remote_peer, a_subscription_survives_restarts_without_gap_or_repeat) {
     }
     all->cancel();
     store_.reset();
+}
+
+// Many appends under way on one call while the server goes away: whoever insists has each of its
+// events once, in its order.
+TEST_F(remote_peer, appends_under_way_survive_restarts) {
+    auto server = std::make_unique<node>(engine_, *memory_);
+    const std::uint16_t port = server->port();
+    connect("esdb://127.0.0.1:" + std::to_string(port) + "?tls=false");
+    constexpr std::uint8_t writers = 48;
+    constexpr std::uint8_t events = 20;
+    std::atomic<int> acknowledged{0};
+    std::vector<std::thread> threads;
+    for (std::uint8_t w = 0; w < writers; ++w) {
+        threads.emplace_back([&, w] {
+            for (std::uint8_t i = 1; i <= events; ++i) {
+                const auto done = insist(i, w);
+                ASSERT_TRUE(done) << done.error().message;
+                EXPECT_EQ(done->last_revisions.at(0), base::revision{i - 1u});
+                ++acknowledged;
+            }
+        });
+    }
+    for (const int so_far : {100, 400, 700}) {
+        while (acknowledged < so_far) {
+            std::this_thread::yield();
+        }
+        server.reset();
+        server = std::make_unique<node>(engine_, *memory_, port);
+    }
+    for (std::thread& each : threads) {
+        each.join();
+    }
+    for (std::uint8_t w = 0; w < writers; ++w) {
+        const auto page = engine_.run(memory_->read_stream("s-" + std::to_string(w), {0},
+                                                           eventstore::direction::forwards, 100));
+        ASSERT_TRUE(page);
+        ASSERT_EQ(page->events.size(), events);
+        for (std::size_t i = 0; i < events; ++i) {
+            EXPECT_EQ(page->events[i].id.bytes[0], i + 1);
+        }
+    }
+    store_.reset();
+}
+
+// A node that is not the leader any more says who is.
+TEST_F(remote_peer, appends_follow_the_leader) {
+    const node leader(engine_, *memory_);
+    leader_port_ = leader.port();
+    add_follower([this](call& asked) -> awaitable<rpc_status> {
+        ++asked_;
+        (void)co_await asked.read();
+        rpc_status status{grpc::StatusCode::NOT_FOUND, "Leader info available"};
+        status.trailers.emplace_back("exception", "not-leader");
+        status.trailers.emplace_back("leader-endpoint-host", "127.0.0.1");
+        status.trailers.emplace_back("leader-endpoint-port", std::to_string(leader_port_));
+        co_return status;
+    });
+    connect("esdb://127.0.0.1:" + std::to_string(server_->port()) + "?tls=false");
+    EXPECT_EQ(asked_, 1);
+    EXPECT_TRUE(insist(1));
+    EXPECT_EQ(asked_, 1);
+    store_.reset();
+}
+
+TEST_F(remote_peer, a_server_that_does_not_answer_is_given_up) {
+    add_follower([this](call& asked) -> awaitable<rpc_status> {
+        while (co_await asked.read()) {
+            ++asked_;
+        }
+        co_return rpc_status{};
+    });
+    const auto opened = open("esdb://127.0.0.1:" + std::to_string(server_->port()) + "?tls=false",
+                             milliseconds(50));
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, base::errc::unavailable) << opened.error().message;
+    EXPECT_GT(asked_, 1);
 }
 
 TEST_F(remote_peer, who_the_store_is_stays_the_same_for_every_client) {

@@ -3,6 +3,7 @@
 #include "esproto/wire/streams.grpc.pb.h"
 #include "esproto/wire/streams_v2.grpc.pb.h"
 #include "eventlog/append_decision.hpp"
+#include "eventstore/remote_batch.hpp"
 #include "eventstore/remote_link.hpp"
 #include "eventstore/remote_messages.hpp"
 
@@ -17,67 +18,6 @@ using base::fail;
 using outcome = base::result<append_outcome>;
 namespace v1 = ::event_store::client::streams;
 namespace v2 = ::kurrentdb::protocol::v2::streams;
-
-std::unexpected<base::error> conflict_on(const std::string& stream) {
-    return fail(errc::conflict, "the stream is at another revision", "wrong_expected_revision",
-                stream);
-}
-
-batch_place place_of(const std::vector<stream_write>& writes, std::uint32_t index) {
-    batch_place place{.index = index, .count = 0, .batch = {}};
-    for (const stream_write& write : writes) {
-        if (place.count == 0 && !write.events.empty()) {
-            place.batch = write.events.front().id;
-        }
-        place.count += static_cast<std::uint32_t>(write.events.size());
-    }
-    return place;
-}
-
-v1::AppendReq proposal(const new_event& event, const batch_place& place) {
-    v1::AppendReq request;
-    auto& message = *request.mutable_proposed_message();
-    esproto::write_uuid(event.id, esproto::uuid_form::structured, *message.mutable_id());
-    auto& map = *message.mutable_metadata();
-    map[esproto::type_key] = event.type;
-    map[esproto::content_type_key] =
-        event.format == eventlog::content::json ? esproto::json_content : esproto::binary_content;
-    message.set_data(event.data);
-    message.set_custom_metadata(to_bytes(event.metadata, place));
-    return request;
-}
-
-outcome append_one(remote_link& link, v1::Streams::Stub& stub,
-                   const std::vector<stream_write>& writes) {
-    const stream_write& write = writes.front();
-    grpc::ClientContext context;
-    link.prepare(context, call_kind::write);
-    v1::AppendResp response;
-    const auto writer = stub.Append(&context, &response);
-    v1::AppendReq first;
-    first.mutable_options()->mutable_stream_identifier()->set_stream_name(write.stream);
-    esproto::write_expected(remote::expected_number(write.expected), *first.mutable_options());
-    bool open = writer->Write(first);
-    for (std::uint32_t i = 0; open && i < write.events.size(); ++i) {
-        open = writer->Write(proposal(write.events[i], place_of(writes, i)));
-    }
-    writer->WritesDone();
-    const auto status = writer->Finish();
-    if (!status.ok()) {
-        return fail(link.failure(status, context, call_kind::write, write.stream));
-    }
-    if (response.has_wrong_expected_version()) {
-        return conflict_on(write.stream);
-    }
-    append_outcome out;
-    const auto& success = response.success();
-    out.position = {success.has_position() ? success.position().commit_position() : 0};
-    out.last_revisions.push_back(success.current_revision_option_case() ==
-                                         v1::AppendResp::Success::kCurrentRevision
-                                     ? std::optional(base::revision{success.current_revision()})
-                                     : std::nullopt);
-    return out;
-}
 
 template <typename Request, typename Response>
 outcome remove(remote_link& link, v1::Streams::Stub& stub, const stream_write& write,
@@ -134,6 +74,7 @@ outcome append_session(remote_link& link, v2::StreamsService::Stub& stub,
     link.prepare(context, call_kind::write);
     v2::AppendSessionResponse response;
     const auto session = stub.AppendSession(&context, &response);
+    const remote::append_places places(writes);
     std::uint32_t index = 0;
     bool open = true;
     for (const stream_write& write : writes) {
@@ -141,7 +82,7 @@ outcome append_session(remote_link& link, v2::StreamsService::Stub& stub,
         request.set_stream(write.stream);
         request.set_expected_revision(remote::expected_number(write.expected));
         for (const new_event& event : write.events) {
-            *request.add_records() = record_of(event, place_of(writes, index++));
+            *request.add_records() = record_of(event, places.at(index++));
         }
         open = open && session->Write(request);
     }
@@ -163,11 +104,12 @@ outcome append_records(remote_link& link, v2::StreamsService::Stub& stub,
     grpc::ClientContext context;
     link.prepare(context, call_kind::write);
     v2::AppendRecordsRequest request;
+    const remote::append_places places(writes);
     std::uint32_t index = 0;
     for (const stream_write& write : writes) {
         for (const new_event& event : write.events) {
             v2::AppendRecord& record = *request.add_records();
-            record = record_of(event, place_of(writes, index++));
+            record = record_of(event, places.at(index++));
             record.set_stream(write.stream);
         }
         auto& check = *request.add_checks()->mutable_stream_state();
@@ -188,7 +130,7 @@ outcome append_records(remote_link& link, v2::StreamsService::Stub& stub,
 
 } // namespace
 
-base::result<append_outcome> append_remotely(remote_link& link,
+base::result<append_outcome> append_remotely(remote_link& link, remote_batch& batch,
                                              const std::vector<stream_write>& writes) {
     if (auto valid = eventlog::validate_append(writes); !valid) {
         return fail(std::move(valid.error()));
@@ -201,15 +143,15 @@ base::result<append_outcome> append_remotely(remote_link& link,
         return write.what != stream_write::action::append;
     };
     if (writes.size() == 1) {
-        const auto stub = v1::Streams::NewStub(*channel);
         const stream_write& write = writes.front();
+        const auto stub = v1::Streams::NewStub(*channel);
         switch (write.what) {
         case stream_write::action::soft_delete:
             return remove(link, *stub, write, &v1::Streams::Stub::Delete);
         case stream_write::action::tombstone:
             return remove(link, *stub, write, &v1::Streams::Stub::Tombstone);
         case stream_write::action::append:
-            return append_one(link, *stub, writes);
+            return batch.append(write);
         }
     }
     if (std::ranges::any_of(writes, deletes)) {

@@ -307,7 +307,7 @@ base::result<std::shared_ptr<grpc::Channel>> remote_link::channel() {
 
 void remote_link::prepare(grpc::ClientContext& context, call_kind kind) const {
     const connection_settings& with = settings_.connection;
-    if (kind != call_kind::lasting_read) {
+    if (kind == call_kind::read || kind == call_kind::write) {
         context.set_deadline(after(settings_.operation_timeout));
     }
     if (!authorization_.empty()) {
@@ -316,7 +316,8 @@ void remote_link::prepare(grpc::ClientContext& context, call_kind kind) const {
     if (!with.connection_name.empty()) {
         context.AddMetadata("connection-name", with.connection_name);
     }
-    if (kind == call_kind::write || settings_.reads_need_leader) {
+    const bool writes = kind == call_kind::write || kind == call_kind::lasting_write;
+    if (writes || settings_.reads_need_leader) {
         context.AddMetadata("requires-leader", "true");
     }
 }

@@ -20,6 +20,7 @@ enum class call_kind : std::uint8_t {
     read,
     write, // its failure may have an unknown outcome
     lasting_read,
+    lasting_write,
 };
 
 // Thread-safe; calls block.

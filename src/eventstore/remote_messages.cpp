@@ -2,6 +2,15 @@
 
 namespace immortal::eventstore::remote {
 
+append_places::append_places(std::span<const stream_write> writes) {
+    for (const stream_write& write : writes) {
+        if (count_ == 0 && !write.events.empty()) {
+            first_ = write.events.front().id;
+        }
+        count_ += static_cast<std::uint32_t>(write.events.size());
+    }
+}
+
 std::int64_t expected_number(const expected_revision& expected) {
     using kind = expected_revision::kind;
     switch (expected.what) {

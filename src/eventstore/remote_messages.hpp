@@ -8,6 +8,7 @@
 #include "eventstore/remote_metadata.hpp"
 
 #include <optional>
+#include <span>
 
 namespace immortal::eventstore::remote {
 
@@ -15,6 +16,20 @@ namespace wire = ::event_store::client::streams;
 
 // An expectation as the protocol's number.
 [[nodiscard]] std::int64_t expected_number(const expected_revision& expected);
+
+// Tells the events of an append their places in it.
+class append_places {
+public:
+    explicit append_places(std::span<const stream_write> writes);
+    // `index`: in the order of the writes and their events.
+    [[nodiscard]] batch_place at(std::uint32_t index) const {
+        return {.index = index, .count = count_, .batch = first_};
+    }
+
+private:
+    std::uint32_t count_ = 0;
+    base::uuid first_;
+};
 
 // Takes the message's bytes. Empty: it is no event.
 struct received_event {

@@ -4,6 +4,7 @@
 #include "esproto/wire/server_features.grpc.pb.h"
 #include "eventstore/links.hpp"
 #include "eventstore/remote_append.hpp"
+#include "eventstore/remote_batch.hpp"
 #include "eventstore/remote_link.hpp"
 #include "eventstore/remote_read.hpp"
 #include "eventstore/remote_subscription.hpp"
@@ -85,8 +86,8 @@ public:
             writing =
                 writing || !write.events.empty() || write.what != stream_write::action::append;
         }
-        auto done =
-            co_await calls_.run([this, &writes] { return append_remotely(*link_, writes); });
+        auto done = co_await calls_.run(
+            [this, &writes] { return append_remotely(*link_, batch_, writes); });
         if (done && writing) {
             // What stands where the log was known to go already has been written before.
             done->repeated = before && done->position <= *before;
@@ -188,6 +189,7 @@ private:
     }
 
     std::unique_ptr<remote_link> link_;
+    remote_batch batch_{*link_};
     const base::log_identity identity_;
     mutable std::mutex mutex_;
     std::condition_variable wake_;
@@ -252,6 +254,7 @@ base::result<std::optional<base::uuid>> read_identity(remote_link& link) {
 
 // The one that wrote it first decides.
 base::result<base::uuid> identity_of(remote_link& link, base::random_source& random) {
+    remote_batch batch(link);
     for (int attempt = 0; attempt < 3; ++attempt) {
         auto known = read_identity(link);
         if (!known) {
@@ -269,7 +272,7 @@ base::result<base::uuid> identity_of(remote_link& link, base::random_source& ran
              .type = "$storeIdentified",
              .data = boost::json::serialize(boost::json::object{{"id", id.text()}}),
              .metadata = {}});
-        auto written = append_remotely(link, writes);
+        auto written = append_remotely(link, batch, writes);
         if (!written && written.error().code != errc::conflict &&
             written.error().code != errc::unknown_outcome) {
             return fail(std::move(written.error()));
