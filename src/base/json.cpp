@@ -2,7 +2,28 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace immortal::base {
+namespace {
+
+// The parser makes an infinity of a number that no double holds, and there is no JSON for it.
+bool is_finite(const json::value& value) {
+    switch (value.kind()) {
+    case json::kind::double_:
+        return std::isfinite(value.get_double());
+    case json::kind::array:
+        return std::ranges::all_of(value.get_array(), is_finite);
+    case json::kind::object:
+        return std::ranges::all_of(value.get_object(),
+                                   [](const auto& member) { return is_finite(member.value()); });
+    default:
+        return true;
+    }
+}
+
+} // namespace
 
 result<json::value> parse_json(std::string_view text, std::size_t depth_max) {
     json::parse_options options;
@@ -12,6 +33,10 @@ result<json::value> parse_json(std::string_view text, std::size_t depth_max) {
         json::parse(json::string_view(text.data(), text.size()), failure, {}, options);
     if (failure) {
         return fail(errc::invalid_argument, fmt::format("not valid JSON: {}", failure.message()),
+                    "malformed_json");
+    }
+    if (!is_finite(value)) {
+        return fail(errc::invalid_argument, "not valid JSON: a number is too large",
                     "malformed_json");
     }
     return value;

@@ -25,8 +25,8 @@ namespace immortal::base {
 
 enum class unknown_fields { refused, ignored };
 
-// Parses one JSON text; at most `depth_max` levels, valid UTF-8, no duplicate-key check (the last
-// one wins).
+// Parses one JSON text; at most `depth_max` levels, valid UTF-8, numbers that a double can hold,
+// no duplicate-key check (the last one wins).
 [[nodiscard]] result<json::value> parse_json(std::string_view text, std::size_t depth_max = 32);
 
 template <typename T>

@@ -92,6 +92,19 @@ TEST(json_codec, missing_fields_are_named) {
     EXPECT_EQ(decode<outer>(object).error().field, "name");
 }
 
+TEST(parse_json, refuses_numbers_that_could_not_be_written_again) {
+    for (const char* text : {"1e400", "[0, -1e999999999]", R"({"a":{"b":19993e999999999}})"}) {
+        const auto parsed = parse_json(text);
+        ASSERT_FALSE(parsed) << text;
+        EXPECT_EQ(parsed.error().code, errc::invalid_argument);
+    }
+    for (const char* text : {"1e308", "1e-400", "123456789012345678901234567890"}) {
+        const auto parsed = parse_json(text);
+        ASSERT_TRUE(parsed) << text;
+        EXPECT_TRUE(parse_json(json::serialize(*parsed))) << text;
+    }
+}
+
 TEST(parse_json, refuses_depth_bombs_and_trailing_text) {
     EXPECT_FALSE(parse_json(std::string(100000, '[')));
     EXPECT_FALSE(parse_json("{} x"));
