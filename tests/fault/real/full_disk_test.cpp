@@ -64,6 +64,7 @@ private:
             eventlog::log::open({.folder = folder_,
                                  .segment_size = 4 * mib,
                                  .free_space_min = floor_,
+                                 .uncached_bytes_min = 4096,
                                  .remembered_ids = 1024,
                                  .index = {.folder = folder_ + "/index", .part_events_max = 40}},
                                 files_, clock_, random_, nullptr);

@@ -297,6 +297,7 @@ int main(int argc, char** argv) {
         {.folder = given["--folder"],
          .segment_size = 64u << 10u,
          .free_space_min = 0,
+         .uncached_bytes_min = 4096, // so that groups go both ways
          .remembered_ids = 1u << 16u,
          .index = {.folder = given["--folder"] + "/index", .part_events_max = 300}},
         files, clock, random, nullptr);
