@@ -417,6 +417,10 @@ int main(int argc, char** argv) {
     }
     harness real(seed + 1, honesty::honest, disk.get());
     for (std::uint64_t i = 0; i < cycles; ++i) {
+        if (i > 0 && i % 1000 == 0) {
+            std::cout << i << " of " << cycles << " so far, " << real.acks()
+                      << " acknowledged appends" << std::endl;
+        }
         if (const std::string problem = real.cycle(); !problem.empty()) {
             std::cout << "FAILED after " << i + 1 << " times: " << problem << "\n";
             return 1;
