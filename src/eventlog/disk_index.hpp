@@ -28,10 +28,10 @@ struct disk_index_settings {
     std::uint64_t part_events_max = 1u << 19;      // a part in memory is closed then,
     std::size_t part_bytes_max = 64u << 20;        // or when it takes so much memory,
     std::uint64_t part_log_bytes_max = 256u << 20; // or covers so much of the log
-    std::size_t tail_bytes_max = 192u << 20;  // of the newest part when the one before it is not on
-                                              // disk yet: the writer waits
-    std::chrono::milliseconds patience{5000}; // how long, before appends are refused
-    std::size_t cache_bytes = 64u << 20;      // of blocks on disk, with their filters
+    std::size_t tail_bytes_max = 96u << 20;     // of the newest part when the one before it is not
+                                                // on disk yet: the writer waits
+    std::chrono::milliseconds patience{15'000}; // how long, before appends are refused
+    std::size_t cache_bytes = 64u << 20;        // of blocks on disk, with their filters
     std::size_t open_files_max = 256;
     std::uint64_t place_spacing = 1u << 16; // events between the known places of the log
 };

@@ -22,6 +22,7 @@ using base::fail;
 using rocksdb::Slice;
 
 constexpr std::size_t places_max = 16;
+constexpr int cache_shard_bits = 2; // few threads look
 
 class warnings final : public rocksdb::Logger {
 public:
@@ -44,9 +45,14 @@ std::unexpected<base::error> unreadable(const std::string& cause) {
 
 rocksdb::Options make_options(const index_store_settings& settings, rocksdb::Env* env) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(settings.cache_bytes);
+    table.block_cache = rocksdb::NewLRUCache(settings.cache_bytes, cache_shard_bits);
     table.cache_index_and_filter_blocks = true; // so that the cache bounds them
-    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    // In pieces: those of a merged file are larger than a shard of the cache, which then would keep
+    // none of them, and read megabytes for each look.
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = true;
+    table.metadata_block_size = 16u << 10u;
+    table.pin_top_level_index_and_filter = true;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     table.whole_key_filtering = false; // of prefixes only
     table.block_size = 8u << 10u;
@@ -128,15 +134,20 @@ struct index_store::database {
     // last one before it), until it says false: the block's first number and its positions.
     template <typename Use>
     base::status descend(const list_name& list, std::uint64_t highest, Use use) {
+        const auto at = iterate();
+        return descend(*at, list, highest, use);
+    }
+    template <typename Use>
+    base::status descend(rocksdb::Iterator& at, const list_name& list, std::uint64_t highest,
+                         Use use) {
         const std::string from = index_keys::key_of(list, highest);
         const std::string_view beginning = std::string_view(from).substr(0, from.size() - 8);
-        const auto at = iterate();
         std::vector<base::position> block;
         std::optional<std::uint64_t> after; // the number after this block
         bool more = true;
-        for (at->Seek(from); at->Valid() && same_list(at->key(), beginning); at->Next()) {
-            const std::uint64_t first = index_keys::first_of(text(at->key()));
-            if (!index_keys::read_block(text(at->value()), block)) {
+        for (at.Seek(from); at.Valid() && same_list(at.key(), beginning); at.Next()) {
+            const std::uint64_t first = index_keys::first_of(text(at.key()));
+            if (!index_keys::read_block(text(at.value()), block)) {
                 return damaged("a block of the index is none");
             }
             // Numbers have no gaps, but before a tombstone; frames are numbered otherwise.
@@ -150,14 +161,32 @@ struct index_store::database {
                 break;
             }
         }
-        if (!at->status().ok()) {
-            return check(at->status());
+        if (!at.status().ok()) {
+            return check(at.status());
         }
         if (more && after && *after != 0 && *after != tombstone_revision.value &&
             list.kind != list_kind::frames) {
             return damaged("the beginning of a list is missing in the index");
         }
         return {};
+    }
+
+    // Of the list's entries before `limit`; empty: there are none.
+    base::result<std::optional<std::uint64_t>>
+    last_number(rocksdb::Iterator& at, const list_name& list, base::position limit) {
+        std::optional<std::uint64_t> last;
+        const auto done = descend(
+            at, list, ~0ull, [&](std::uint64_t first, std::span<const base::position> block) {
+                const auto before = std::ranges::lower_bound(block, limit) - block.begin();
+                if (before > 0) {
+                    last = first + static_cast<std::uint64_t>(before) - 1;
+                }
+                return !last;
+            });
+        if (!done) {
+            return fail(done.error());
+        }
+        return last;
     }
 };
 
@@ -346,6 +375,7 @@ base::status index_store::write_part(const index_part& part, const std::string& 
             left = from;
         }
     };
+    const auto older = database_->iterate(); // one for all lists: making it costs as much as a look
     bool frames_put = false;
     for (const indexed_list* list : part.sorted()) {
         if (!frames_put && frames_name < list->name) {
@@ -354,7 +384,7 @@ base::status index_store::write_part(const index_part& part, const std::string& 
         }
         std::uint64_t first = list->first;
         if (list->name.kind != list_kind::stream) {
-            const auto last = last_number(list->name, {~0ull});
+            const auto last = database_->last_number(*older, list->name, {~0ull});
             if (!last) {
                 return fail(last.error());
             }
@@ -376,19 +406,8 @@ base::status index_store::write_part(const index_part& part, const std::string& 
 
 base::result<std::optional<std::uint64_t>> index_store::last_number(const list_name& list,
                                                                     base::position limit) const {
-    std::optional<std::uint64_t> last;
-    const auto done = database_->descend(
-        list, ~0ull, [&](std::uint64_t first, std::span<const base::position> block) {
-            const auto before = std::ranges::lower_bound(block, limit) - block.begin();
-            if (before > 0) {
-                last = first + static_cast<std::uint64_t>(before) - 1;
-            }
-            return !last;
-        });
-    if (!done) {
-        return fail(done.error());
-    }
-    return last;
+    const auto at = database_->iterate();
+    return database_->last_number(*at, list, limit);
 }
 
 base::result<std::vector<base::position>>
