@@ -108,6 +108,21 @@ protected:
                      {.serve = std::move(batch_append), .lasting = duration::lasts});
         start();
     }
+    awaitable<rpc_status> say_who_leads(call& asked) {
+        ++asked_;
+        (void)co_await asked.read();
+        rpc_status status{grpc::StatusCode::NOT_FOUND, "Leader info available"};
+        status.trailers.emplace_back("exception", "not-leader");
+        status.trailers.emplace_back("leader-endpoint-host", "127.0.0.1");
+        status.trailers.emplace_back("leader-endpoint-port", std::to_string(leader_port_));
+        co_return status;
+    }
+    awaitable<rpc_status> say_nothing(call& asked) {
+        while (co_await asked.read()) {
+            ++asked_;
+        }
+        co_return rpc_status{};
+    }
     // A scripted node of a cluster: tells where the members are, and that it is not the leader.
     void add_gossip() {
         methods_.add("event_store.client.gossip.Gossip", "Read",
@@ -250,15 +265,7 @@ TEST_F(remote_peer, appends_under_way_survive_restarts) {
 TEST_F(remote_peer, appends_follow_the_leader) {
     const node leader(engine_, *memory_);
     leader_port_ = leader.port();
-    add_follower([this](call& asked) -> awaitable<rpc_status> {
-        ++asked_;
-        (void)co_await asked.read();
-        rpc_status status{grpc::StatusCode::NOT_FOUND, "Leader info available"};
-        status.trailers.emplace_back("exception", "not-leader");
-        status.trailers.emplace_back("leader-endpoint-host", "127.0.0.1");
-        status.trailers.emplace_back("leader-endpoint-port", std::to_string(leader_port_));
-        co_return status;
-    });
+    add_follower([this](call& asked) { return say_who_leads(asked); });
     connect("esdb://127.0.0.1:" + std::to_string(server_->port()) + "?tls=false");
     EXPECT_EQ(asked_, 1);
     EXPECT_TRUE(insist(1));
@@ -267,12 +274,7 @@ TEST_F(remote_peer, appends_follow_the_leader) {
 }
 
 TEST_F(remote_peer, a_server_that_does_not_answer_is_given_up) {
-    add_follower([this](call& asked) -> awaitable<rpc_status> {
-        while (co_await asked.read()) {
-            ++asked_;
-        }
-        co_return rpc_status{};
-    });
+    add_follower([this](call& asked) { return say_nothing(asked); });
     const auto opened = open("esdb://127.0.0.1:" + std::to_string(server_->port()) + "?tls=false",
                              milliseconds(50));
     ASSERT_FALSE(opened);
