@@ -202,7 +202,9 @@ awaitable<void> add_statistics(state& s, const pending_changes& from,
     for (const base::uuid& id : from.statistics) {
         const auto player = from.players.find(id);
         const auto totals = s.totals.find(id);
-        if (player == from.players.end() || totals == s.totals.end()) {
+        // Totals that were read may be of a batch to come: they do not go with this player's row.
+        if (player == from.players.end() || totals == s.totals.end() ||
+            totals->second.position > from.to) {
             unknown.insert(id);
             continue;
         }
