@@ -20,7 +20,8 @@ public:
     remote_batch(const remote_batch&) = delete;
     remote_batch& operator=(const remote_batch&) = delete;
 
-    // Blocks, at most the link's operation_timeout. Precondition: the write appends.
+    // Blocks, at most the link's operation_timeout and what it takes to connect, or to find that
+    // nobody is there. Precondition: the write appends.
     [[nodiscard]] base::result<append_outcome> append(const stream_write& write);
 
 private:
