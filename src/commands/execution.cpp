@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "commands/names.hpp"
+#include "commands/recorded_answer.hpp"
 #include "commands/reservation.hpp"
 #include "runtime/deadline.hpp"
 
@@ -199,29 +200,27 @@ awaitable<base::status> execution::reload() {
 
 // --- decide ---
 
-// Empty: the command is not remembered. The answer itself stands in the command's first event.
+// Empty: the command is not remembered.
 awaitable<std::optional<base::result<outcome>>> execution::first_answer() {
-    const game::command_record* known = player_->commands.find(of_.command_id);
-    if (known == nullptr) {
+    std::optional<game::command_record> record;
+    if (const auto* known = player_->commands.find(of_.command_id)) {
+        record = *known;
+    } else if (creates_player_ && player_->revision) {
+        // Long ago, perhaps: what a stream was created by is never forgotten.
+        auto found = co_await find_creation(with_->uses.store, player_stream_, of_.command_id);
+        if (!found) {
+            co_return base::fail(std::move(found.error()));
+        }
+        record = *found;
+    }
+    if (!record) {
         co_return std::nullopt;
     }
-    const game::command_record record = *known;
-    if (record.request != of_.hash) {
+    if (record->request != of_.hash) {
         co_return base::fail(base::errc::mismatch,
                              "This idempotency key was used with another request; use a new key.");
     }
-    const auto page = co_await with_->uses.store.read_stream(player_stream_, record.revision,
-                                                             eventstore::direction::forwards, 1);
-    if (!page) {
-        co_return base::fail(page.error());
-    }
-    const auto told = page->events.empty() ? game::event_metadata{}
-                                           : game::parse_metadata(page->events.front().metadata);
-    auto body = base::parse_json(told.outcome);
-    if (told.command_id != of_.command_id || !body || !body->is_object()) {
-        co_return base::fail(base::errc::corrupt, "The recorded answer cannot be read.");
-    }
-    co_return outcome{std::move(body->get_object()), record.position, true};
+    co_return co_await read_answer(with_->uses.store, player_stream_, *record);
 }
 
 std::optional<base::error> execution::not_allowed() const {

@@ -58,6 +58,22 @@ TEST_F(snapshots_test, change_nothing_but_the_reads) {
     walk(player_id, 1);
 }
 
+TEST_F(snapshots_test, a_creation_is_answered_again_after_any_number_of_commands) {
+    const outcome first = done("create", create_player{"韩立"});
+    const base::uuid player_id = id(first, "playerId");
+    walk(player_id, static_cast<int>(game::commands_remembered) + 50);
+    for (const bool restarted : {false, true}) {
+        if (restarted) {
+            restart();
+        }
+        const outcome again = done("create", create_player{"韩立"});
+        EXPECT_TRUE(again.repeated);
+        EXPECT_EQ(text(again), text(first));
+        EXPECT_EQ(again.position, first.position);
+        EXPECT_EQ(refused("create", create_player{"厉飞雨"}).code, base::errc::mismatch);
+    }
+}
+
 TEST_F(snapshots_test, unfit_ones_are_passed_over) {
     const base::uuid player_id = create();
     walk(player_id, 301);
