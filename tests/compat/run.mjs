@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Runs the compatibility tests against the program named by --binary, then checks that every public
 // method of both clients was called at least once. Arguments after `--` go to `node --test`.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -28,18 +28,24 @@ const calls = path.join(scratch, "calls");
 const wanted = only < 0 ? /./ : new RegExp(process.argv[only + 1]);
 const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && wanted.test(name)).sort();
 const program = path.resolve(process.argv[at + 1]);
-let failed = false;
-// One client in a process: the code that both generate from the protocol shares one global table.
-for (const client of ["@eventstore/db-client", "@kurrent/kurrentdb-client"]) {
-  console.log(`== ${client}`);
+// One client in a process: the code that both generate from the protocol shares one global table. The two run beside each
+// other, because they wait most of the time; each output is shown whole when its client is through.
+function runClient(client) {
   const environment = { ...process.env, COMPAT_PROGRAM: program, COMPAT_CLIENT: client, COMPAT_CALLS: calls };
-  const run = spawnSync(process.execPath, ["--test", ...files], {
-    cwd: here,
-    stdio: ["ignore", "inherit", "inherit"],
-    env: environment,
+  const run = spawn(process.execPath, ["--test", ...files], { cwd: here, stdio: ["ignore", "pipe", "pipe"], env: environment });
+  const output = [];
+  run.stdout.on("data", (text) => output.push(text));
+  run.stderr.on("data", (text) => output.push(text));
+  return new Promise((resolve) => {
+    run.on("close", (status) => {
+      process.stdout.write(`== ${client}\n`);
+      process.stdout.write(Buffer.concat(output));
+      resolve(status === 0);
+    });
   });
-  failed ||= run.status !== 0;
 }
+const passed = await Promise.all(["@eventstore/db-client", "@kurrent/kurrentdb-client"].map(runClient));
+let failed = passed.includes(false);
 
 if (!failed && only < 0) {
   const called = new Set(readFileSync(calls, "utf8").split("\n"));
