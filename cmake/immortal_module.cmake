@@ -108,4 +108,8 @@ function(immortal_test name)
     endif()
     add_test(NAME ${name} COMMAND ${command})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+    if(redis IN_LIST arg_RESOURCES)
+        # The suites share one Redis, and each empties it: one at a time.
+        set_tests_properties(${name} PROPERTIES RESOURCE_LOCK redis)
+    endif()
 endfunction()
