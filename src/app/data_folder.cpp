@@ -102,9 +102,7 @@ base::result<std::unique_ptr<data_folder>> data_folder::open(const fs::path& fol
                                                              std::chrono::milliseconds patience) {
     const fs::path path = absolute(folder);
     std::error_code failed;
-    // With a remote event store there are no events here, but somebody held the folder once.
-    if (policy == when_absent::refuse && !fs::exists(path / "events", failed) &&
-        !fs::exists(path / "lock", failed)) {
+    if (policy == when_absent::refuse && !exists(path)) {
         return base::fail(base::errc::not_found, "There is no data of Immortality in " +
                                                      path.string() +
                                                      "; name its folder with --data.");
@@ -123,6 +121,13 @@ base::result<std::unique_ptr<data_folder>> data_folder::open(const fs::path& fol
     }
     write_owner(fd, user);
     return std::unique_ptr<data_folder>(new data_folder(path, fd));
+}
+
+bool data_folder::exists(const fs::path& folder) {
+    std::error_code failed;
+    const fs::path path = absolute(folder);
+    // With a remote event store there are no events here, but somebody held the folder once.
+    return fs::exists(path / "events", failed) || fs::exists(path / "lock", failed);
 }
 
 data_folder::~data_folder() {

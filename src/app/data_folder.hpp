@@ -16,7 +16,7 @@ public:
     // sentence others get ("immortal serve"). When the lock's owner is dead, its guardian is still
     // ending children: that is waited for, up to `patience`. Errors: already_exists with reason
     // "in_use" (a running process owns it), unavailable (it cannot be made or written), not_found
-    // (with `must_exist`: there is no data in it).
+    // (with `refuse`: there is no data in it).
     enum class when_absent { make, refuse };
     [[nodiscard]] static base::result<std::unique_ptr<data_folder>>
     open(const std::filesystem::path& folder, const std::string& user, when_absent policy,
@@ -35,6 +35,9 @@ public:
     // if need be. Errors: as runtime::make_socket_folder.
     [[nodiscard]] static base::result<std::filesystem::path>
     control_socket(const std::filesystem::path& folder);
+
+    // Whether a server ever used the folder.
+    [[nodiscard]] static bool exists(const std::filesystem::path& folder);
 
     // Absolute and without dots; the folder need not exist.
     [[nodiscard]] static std::filesystem::path absolute(const std::filesystem::path& folder);

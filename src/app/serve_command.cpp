@@ -236,7 +236,8 @@ int run_serve(const serve_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
-    if (auto free = check_ports(*loaded); !free) {
+    // A start that is refused leaves no folder behind.
+    if (auto free = check_ports(*loaded); !free && !data_folder::exists(loaded->server.data)) {
         return report(free.error());
     }
     auto folder =
@@ -244,7 +245,8 @@ int run_serve(const serve_options& options) {
     if (!folder) {
         return report(folder.error());
     }
-    // Not before: a killed server still has its port until the folder's lock is free.
+    // Not before: a second start on the same folder says so rather than that its own ports are
+    // taken, and what a killed server left has them until the folder's lock is free.
     if (auto free = check_ports(*loaded); !free) {
         return report(free.error());
     }

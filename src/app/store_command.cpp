@@ -91,13 +91,18 @@ int run_store_serve(const serve_options& options) {
         return report(protocol.error());
     }
     const auto& where = protocol->server;
-    if (auto free = esdb::check_listening(where.addresses, where.port); !free) {
+    // A start that is refused leaves no folder behind; that a folder is in use is said first.
+    auto free = esdb::check_listening(where.addresses, where.port);
+    if (!free && !data_folder::exists(loaded->server.data)) {
         return report(free.error());
     }
     auto folder = data_folder::open(loaded->server.data, "immortal store serve",
                                     data_folder::when_absent::make);
     if (!folder) {
         return report(folder.error());
+    }
+    if (free = esdb::check_listening(where.addresses, where.port); !free) {
+        return report(free.error());
     }
     return serve_store(**folder, *loaded, std::move(*protocol), options.json);
 }
