@@ -126,7 +126,9 @@ awaitable<delivery> subscribing::next(std::shared_ptr<subscribing> /*keep*/) {
                 co_return got;
             }
             session_.reset();
-            base::log_warning("redis", "subscriber lost its connection");
+            if (!cancelled_) {
+                base::log_warning("redis", "subscriber lost its connection");
+            }
             continue;
         }
         if (co_await subscribe() && !cancelled_) {
