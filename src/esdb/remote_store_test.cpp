@@ -59,6 +59,8 @@ INSTANTIATE_TEST_SUITE_P(remote, event_store_scenarios,
                               "events_undelete_a_stream_and_their_numbers_go_on",
                               // it deletes one stream in a call;
                               "deletes_are_atomic_with_other_writes",
+                              // a session's streams are written one after the other;
+                              "events_of_several_streams_stand_in_the_order_of_their_places",
                               // and it does not tell how many events a filter hid.
                               "a_subscription_counts_what_it_looked_at"}}));
 

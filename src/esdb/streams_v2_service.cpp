@@ -7,6 +7,7 @@
 #include "esproto/wire/streams_v2.grpc.pb.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace immortal::esdb {
 
@@ -19,10 +20,28 @@ namespace {
 
 constexpr int attempts_max = 5; // while others write to the streams that are checked
 
-stream_write* find(write_list& writes, const std::string& stream) {
-    const auto found = std::ranges::find(writes, stream, &stream_write::stream);
-    return found == writes.end() ? nullptr : &*found;
-}
+// The writes of an append, each stream's found by its name.
+class write_set {
+public:
+    // Null: there is none.
+    stream_write* find(const std::string& stream) {
+        const auto found = numbers_.find(stream);
+        return found == numbers_.end() ? nullptr : &list_[found->second];
+    }
+    stream_write& find_or_add(const std::string& stream) {
+        const auto [found, added] = numbers_.try_emplace(stream, list_.size());
+        if (added) {
+            list_.push_back({stream, {}, {}});
+        }
+        return list_[found->second];
+    }
+    [[nodiscard]] write_list take() { return std::move(list_); }
+    [[nodiscard]] std::size_t size() const { return list_.size(); }
+
+private:
+    write_list list_;
+    std::unordered_map<std::string, std::size_t> numbers_;
+};
 
 // One record into `write`, within the bounds.
 std::optional<rpc_status> add_record(wire::AppendRecord& record, stream_write& write,
@@ -83,17 +102,15 @@ rpc_result<std::vector<check>> checks_of(const wire::AppendRecordsRequest& reque
 
 // The checks' expectations as conditions of the append itself. A stream that is only checked gets
 // an empty write. What a soft-deleted or tombstoned stream must be is seen to beforehand.
-void add_conditions(const std::vector<check>& checks, write_list& writes) {
+void add_conditions(const std::vector<check>& checks, write_set& writes) {
     for (const check& one : checks) {
         const auto wanted = to_expected(one.expected);
         if (!wanted || one.expected == expected::any) {
             continue;
         }
-        stream_write* write = find(writes, one.stream);
-        if (write == nullptr) {
-            writes.push_back({one.stream, *wanted, {}});
-        } else if (one.expected >= 0 || write->expected == eventlog::expected_revision::any()) {
-            write->expected = *wanted;
+        stream_write& write = writes.find_or_add(one.stream);
+        if (one.expected >= 0 || write.expected == eventlog::expected_revision::any()) {
+            write.expected = *wanted;
         }
     }
 }
@@ -111,7 +128,8 @@ void streams_v2_service::add_to(method_table& methods) {
                      })});
 }
 
-awaitable<base::status> streams_v2_service::may_write_all(call& asked, const write_list& writes) {
+awaitable<base::status> streams_v2_service::may_write_all(call& asked,
+                                                          std::span<const stream_write> writes) {
     for (const stream_write& write : writes) {
         auto allowed = co_await may_write(context_, asked.caller(), write.stream);
         if (!allowed) {
@@ -123,7 +141,7 @@ awaitable<base::status> streams_v2_service::may_write_all(call& asked, const wri
 
 awaitable<rpc_result<write_list>> streams_v2_service::receive_session(call& asked,
                                                                       byte_budget::share& share) {
-    write_list writes;
+    write_set writes;
     for (;;) {
         auto request = co_await receive<wire::AppendRequest>(asked);
         if (!request) {
@@ -133,10 +151,10 @@ awaitable<rpc_result<write_list>> streams_v2_service::receive_session(call& aske
             if (!co_await asked.confirm_end()) {
                 co_return refuse({grpc::StatusCode::CANCELLED, "The append was broken off."});
             }
-            co_return writes;
+            co_return writes.take();
         }
         wire::AppendRequest& in = **request;
-        if (find(writes, in.stream()) != nullptr) {
+        if (writes.find(in.stream()) != nullptr) {
             co_return refuse(v2::stream_repeated(in.stream()));
         }
         const auto wanted =
@@ -147,9 +165,10 @@ awaitable<rpc_result<write_list>> streams_v2_service::receive_session(call& aske
                 !wanted ? "The expected revision is not one that is known."
                         : "A request of an append session has at least one record.")));
         }
-        writes.push_back({in.stream(), *wanted, {}});
+        stream_write& write = writes.find_or_add(in.stream());
+        write.expected = *wanted;
         for (auto& record : *in.mutable_records()) {
-            if (auto refused = add_record(record, writes.back(), share, context_.random)) {
+            if (auto refused = add_record(record, write, share, context_.random)) {
                 co_return refuse(std::move(*refused));
             }
         }
@@ -240,21 +259,21 @@ violations_of(eventstore::event_store& store, const std::vector<check>& checks) 
     co_return found;
 }
 
-rpc_result<write_list> group_records(wire::AppendRecordsRequest& request, byte_budget::share& share,
-                                     base::random_source& random) {
-    write_list writes;
+rpc_result<write_set> group_records(wire::AppendRecordsRequest& request, byte_budget::share& share,
+                                    base::random_source& random) {
+    write_set writes;
+    std::uint32_t place = 0; // in the log the records stand as they were sent
     for (auto& record : *request.mutable_records()) {
         if (const auto fault = name_fault(record.stream())) {
             return refuse(refusal::invalid(*fault));
         }
-        if (find(writes, record.stream()) == nullptr) {
-            writes.push_back({record.stream(), {}, {}});
-        }
-        if (auto refused = add_record(record, *find(writes, record.stream()), share, random)) {
+        stream_write& write = writes.find_or_add(record.stream());
+        if (auto refused = add_record(record, write, share, random)) {
             return refuse(std::move(*refused));
         }
+        write.events.back().place = place++;
     }
-    if (writes.empty()) {
+    if (writes.size() == 0) {
         return refuse(refusal::invalid("An append has at least one record."));
     }
     return writes;
@@ -274,15 +293,17 @@ streams_v2_service::append_records(call& asked, records_request request) {
     if (!checks) {
         co_return refuse(checks.error());
     }
-    auto writes = group_records(request, share, context_.random);
-    if (!writes) {
-        co_return refuse(std::move(writes.error()));
+    auto grouped = group_records(request, share, context_.random);
+    if (!grouped) {
+        co_return refuse(std::move(grouped.error()));
     }
-    if (const auto allowed = co_await may_write_all(asked, *writes); !allowed) {
+    const std::size_t written = grouped->size(); // the others are only checked
+    add_conditions(*checks, *grouped);
+    write_list writes = grouped->take();
+    const std::span<const stream_write> all(writes);
+    if (const auto allowed = co_await may_write_all(asked, all.first(written)); !allowed) {
         co_return refuse(v2::access_denied("AppendRecords", asked.caller().name));
     }
-    const std::size_t written = writes->size(); // the others are only checked
-    add_conditions(*checks, *writes);
     bool look_first = std::ranges::any_of(*checks, needs_looking);
     base::error last;
     for (int attempt = 0; attempt < attempts_max; ++attempt) {
@@ -295,13 +316,13 @@ streams_v2_service::append_records(call& asked, records_request request) {
                 co_return refuse(v2::consistency_violation(*violations));
             }
         }
-        const auto outcome = co_await append_within(context_.store, *writes, context_.write_limit);
+        const auto outcome = co_await append_within(context_.store, writes, context_.write_limit);
         if (outcome) {
             wire::AppendRecordsResponse response;
             response.set_position(static_cast<std::int64_t>(outcome->position.value));
             for (std::size_t i = 0; i < written; ++i) {
                 auto& one = *response.add_revisions();
-                one.set_stream((*writes)[i].stream);
+                one.set_stream(writes[i].stream);
                 one.set_revision(static_cast<std::int64_t>(
                     outcome->last_revisions[i].value_or(base::revision{0}).value));
             }
@@ -313,7 +334,7 @@ streams_v2_service::append_records(call& asked, records_request request) {
         }
         look_first = true; // and say which checks do not hold
     }
-    co_return refuse(co_await session_conflict(std::move(*writes), std::move(last)));
+    co_return refuse(co_await session_conflict(std::move(writes), std::move(last)));
 }
 
 } // namespace immortal::esdb

@@ -4,6 +4,9 @@
 #include "esdb/method_table.hpp"
 #include "esdb/service_context.hpp"
 
+#include <span>
+#include <vector>
+
 namespace kurrentdb::protocol::v2::streams {
 class AppendRecordsRequest;
 class AppendRecordsResponse;
@@ -31,7 +34,7 @@ private:
                                            base::error error);
     awaitable<rpc_result<records_response>> append_records(call& asked, records_request request);
     awaitable<base::status> may_write_all(call& asked,
-                                          const std::vector<eventstore::stream_write>& writes);
+                                          std::span<const eventstore::stream_write> writes);
 
     service_context context_;
 };

@@ -186,6 +186,11 @@ TEST_P(streams_v2_test, records_go_to_their_streams_if_every_check_holds) {
     EXPECT_EQ(out.records.revisions(0).stream(), "a-1");
     EXPECT_EQ(out.records.revisions(0).revision(), 1);
     EXPECT_EQ(out.records.revisions(1).revision(), 0);
+    // In the log they stand as they were sent.
+    const auto all = places(read(read_of_all()).messages);
+    ASSERT_GE(all.size(), 3u);
+    EXPECT_EQ(std::vector<std::string>(all.end() - 3, all.end()),
+              (std::vector<std::string>{"a-1/0", "b-1/0", "a-1/1"}));
     EXPECT_EQ(read(read_of_stream("a-1")).revisions().size(), 2u);
     EXPECT_EQ(read(read_of_stream("c-1")).revisions().size(), 2u);
 }

@@ -283,10 +283,17 @@ base::status validate_append(std::span<const stream_write> writes) {
         if (auto valid = validate_stream(write); !valid) {
             return valid;
         }
+        std::uint32_t place = 0;
         for (const new_event& event : write.events) {
             if (auto valid = validate_event(event, total); !valid) {
                 return valid;
             }
+            if (event.place < place) {
+                return fail(errc::invalid_argument,
+                            "events of one stream stand in the log in the order of the stream", {},
+                            "place");
+            }
+            place = event.place;
         }
     }
     if (writes.size() > 1) {

@@ -75,9 +75,18 @@ private:
             plan_.first.push_back(tombstone_revision);
             break;
         }
-        plan_.outcome_write = i;
-        plan_.outcome_event = 0;
+        note_asked(i, 0);
         return {};
+    }
+
+    // The last of those in the order of the log is the one whose position is answered.
+    void note_asked(std::size_t i, std::size_t event) {
+        const std::uint32_t place = writes_[i].events[event].place;
+        if (place >= last_place_) {
+            last_place_ = place;
+            plan_.outcome_write = i;
+            plan_.outcome_event = event;
+        }
     }
 
     base::status plan_events(std::size_t i) {
@@ -91,8 +100,7 @@ private:
             return {};
         }
         plan_.outcome.last_revisions.emplace_back(base::revision{first.value + count - 1});
-        plan_.outcome_write = i;
-        plan_.outcome_event = count - 1;
+        note_asked(i, count - 1);
         if (is_metadata_stream(write.stream)) {
             undelete_by_metadata(write, first, facts.describes());
             return {};
@@ -111,8 +119,10 @@ private:
             return;
         }
         const base::revision at{first.value + write.events.size()};
+        const std::uint32_t place = last.place;
         write.events.push_back(
             metadata_event(write.stream, at, undeleting_metadata(text, next(of.last))));
+        write.events.back().place = place;
     }
 
     base::status undelete_by_events(const stream_write& write, base::revision first,
@@ -130,6 +140,7 @@ private:
         undelete.stream = std::move(metadata_stream);
         undelete.events.push_back(
             metadata_event(undelete.stream, at, undeleting_metadata(*before, first)));
+        undelete.events.back().place = write.events.back().place;
         added_.emplace_back(std::move(undelete), at);
         return {};
     }
@@ -137,6 +148,7 @@ private:
     std::vector<stream_write>& writes_;
     std::span<stream_facts* const> facts_;
     append_plan plan_;
+    std::uint32_t last_place_ = 0;
     std::vector<std::pair<stream_write, base::revision>> added_;
 };
 

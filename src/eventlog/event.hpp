@@ -46,6 +46,9 @@ struct new_event {
     std::string data;     // UTF-8 JSON if `format` is json (not checked here), else any bytes
     std::string metadata; // usually a JSON object; may be empty
     content format = content::json;
+    // Orders the events of an append over several streams: those with a smaller place stand before
+    // others in the log, those of one place as they are given. Never falls inside a stream_write.
+    std::uint32_t place = 0;
 };
 
 // The last event of a tombstoned stream has this number; nothing follows it.

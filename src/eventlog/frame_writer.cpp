@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "base/file.hpp"
+#include "eventlog/append_order.hpp"
 #include "eventlog/format.hpp"
 
 #include <algorithm>
@@ -122,23 +123,20 @@ base::position write_frame(byte_buffer& out, base::position at,
 
     std::size_t offset = sizeof header;
     base::position last = at;
-    for (std::size_t i = 0; i < writes.size(); ++i) {
-        record_header record;
-        record.revision = first_revisions[i].value;
-        record.created_us = created.time_since_epoch().count();
-        const std::uint16_t ends =
-            first_revisions[i] == tombstone_revision ? format::record_flag::tombstone : 0;
-        for (const new_event& event : writes[i].events) {
-            --left;
-            record.flags = static_cast<std::uint16_t>(
-                ends | (left == 0 ? format::record_flag::last_in_frame : 0) |
-                (&event == &writes[i].events.back() ? format::record_flag::last_of_stream : 0));
-            last = {at.value + offset};
-            record.position = last.value;
-            offset += write_record(frame.data() + offset, writes[i], event, record);
-            ++record.revision;
-        }
-    }
+    record_header record;
+    record.created_us = created.time_since_epoch().count();
+    visit_in_order(writes, [&](std::size_t i, std::size_t n) {
+        const new_event& event = writes[i].events[n];
+        --left;
+        record.revision = first_revisions[i].value + n;
+        record.flags = static_cast<std::uint16_t>(
+            (first_revisions[i] == tombstone_revision ? format::record_flag::tombstone : 0) |
+            (left == 0 ? format::record_flag::last_in_frame : 0) |
+            (&event == &writes[i].events.back() ? format::record_flag::last_of_stream : 0));
+        last = {at.value + offset};
+        record.position = last.value;
+        offset += write_record(frame.data() + offset, writes[i], event, record);
+    });
     IMMORTAL_ASSERT(offset == length && left == 0);
     return last;
 }

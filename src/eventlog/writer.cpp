@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "eventlog/append_order.hpp"
 #include "eventlog/correlation.hpp"
 #include "eventlog/planted_fault.hpp"
 #include "eventlog/stream_metadata.hpp"
@@ -208,25 +209,26 @@ append_outcome log_writer::stage(const std::vector<stream_write>& writes, append
     base::position at{begin.value + sizeof(format::frame_header)};
     const std::size_t before = staged_.entries.size();
     tail_.stage(writes, plan.first, parts_.clock.now());
+    visit_in_order(writes, [&](std::size_t i, std::size_t n) {
+        const stream_write& write = writes[i];
+        const new_event& event = write.events[n];
+        const base::revision revision{plan.first[i].value + n};
+        std::string buffer;
+        std::string_view correlation = correlation_of(event.metadata, buffer);
+        if (!correlation.empty() && correlation.data() == buffer.data()) {
+            correlation = staged_.correlations.emplace_back(std::move(buffer));
+        }
+        staged_.entries.push_back({write.stream, event.type, correlation, revision, at});
+        staged_.ids.push_back(event.id);
+        parts_.ids.add(write.stream, event.id, {revision, at});
+        if (i == plan.outcome_write && n == plan.outcome_event) {
+            plan.outcome.position = at;
+        }
+        at.value += sizeof(format::record_header) + write.stream.size() + event.type.size() +
+                    event.metadata.size() + event.data.size();
+    });
     for (std::size_t i = 0; i < writes.size(); ++i) {
         const stream_write& write = writes[i];
-        for (std::size_t n = 0; n < write.events.size(); ++n) {
-            const new_event& event = write.events[n];
-            const base::revision revision{plan.first[i].value + n};
-            std::string buffer;
-            std::string_view correlation = correlation_of(event.metadata, buffer);
-            if (!correlation.empty() && correlation.data() == buffer.data()) {
-                correlation = staged_.correlations.emplace_back(std::move(buffer));
-            }
-            staged_.entries.push_back({write.stream, event.type, correlation, revision, at});
-            staged_.ids.push_back(event.id);
-            parts_.ids.add(write.stream, event.id, {revision, at});
-            if (i == plan.outcome_write && n == plan.outcome_event) {
-                plan.outcome.position = at;
-            }
-            at.value += sizeof(format::record_header) + write.stream.size() + event.type.size() +
-                        event.metadata.size() + event.data.size();
-        }
         if (!write.events.empty()) {
             note_staged(states_, write, plan.first[i]);
             if (is_metadata_stream(write.stream)) {

@@ -55,6 +55,44 @@ TEST_P(event_store_scenarios, several_streams_are_written_together_or_not_at_all
     EXPECT_EQ(events[0].created, events[2].created);
 }
 
+TEST_P(event_store_scenarios, events_of_several_streams_stand_in_the_order_of_their_places) {
+    append("u-1", expected::no_stream(), {make_event(90)}).value();
+    append({{"u-1", expected::any(), {}, stream_write::action::soft_delete}}).value();
+    const auto seen = read_all().events.size();
+    std::vector<stream_write> writes{{"a-1", expected::no_stream(), make_events(1, 3)},
+                                     {"u-1", expected::any(), make_events(4, 1)},
+                                     {"b-1", expected::no_stream(), make_events(5, 2)}};
+    const auto place = [&](std::size_t write, std::vector<std::uint32_t> places) {
+        for (std::size_t n = 0; n < places.size(); ++n) {
+            writes[write].events[n].place = places[n];
+        }
+    };
+    place(0, {1, 4, 5});
+    place(1, {2});
+    place(2, {0, 3});
+    const auto both = append(writes).value();
+    auto events = read_all().events;
+    events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(seen));
+    std::vector<std::string> order;
+    for (const auto& event : events) {
+        order.push_back(event.stream + "/" + std::to_string(event.revision.value));
+        EXPECT_EQ(event.last_in_batch, order.size() == 7u);
+    }
+    // What undeletes a stream stands behind the events that did.
+    EXPECT_EQ(order, (std::vector<std::string>{"b-1/0", "a-1/0", "u-1/1", "$$u-1/1", "b-1/1",
+                                               "a-1/1", "a-1/2"}));
+    EXPECT_EQ(both.position, events.back().position);
+    EXPECT_EQ(append(writes)->position, both.position);
+    for (const std::string stream : {"a-1", "b-1"}) {
+        const auto page = read(stream);
+        EXPECT_EQ(page.events.size(), stream == "a-1" ? 3u : 2u);
+    }
+    place(0, {2, 1, 1});
+    const auto falling = append(writes);
+    ASSERT_FALSE(falling);
+    EXPECT_EQ(falling.error().field, "place");
+}
+
 TEST_P(event_store_scenarios, an_append_over_several_streams_repeats_as_one) {
     const std::vector<stream_write> writes{{"a-1", expected::no_stream(), make_events(1, 2)},
                                            {"c-1", expected::no_stream(), {}},

@@ -114,6 +114,7 @@ public:
     // (invalid_argument with reason "system_view"). A write to a tombstoned stream, or one that
     // expects a soft-deleted stream to exist, is refused with deleted (reason "tombstoned",
     // "soft_deleted"; `field` names the stream).
+    // A remote store keeps the order of the writes, whatever the events' `place` says.
     virtual awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) = 0;
 
     // `count_max` >= 1. A stream without events gives an empty page. Views

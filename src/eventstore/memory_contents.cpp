@@ -1,5 +1,6 @@
 #include "eventstore/memory_contents.hpp"
 
+#include "eventlog/append_order.hpp"
 #include "eventlog/append_plan.hpp"
 #include "eventlog/correlation.hpp"
 
@@ -114,29 +115,27 @@ position memory_contents::write(std::vector<stream_write>& writes,
                                 std::size_t outcome_event) {
     position outcome;
     last_created_ = std::max(last_created_, clock_.now());
-    for (std::size_t i = 0; i < writes.size(); ++i) {
+    eventlog::visit_in_order(writes, [&](std::size_t i, std::size_t n) {
         stream_write& write = writes[i];
-        for (std::size_t n = 0; n < write.events.size(); ++n) {
-            new_event& event = write.events[n];
-            const revision at{first[i].value + n};
-            stored_stream& stream = streams_[write.stream];
-            if (at == eventlog::tombstone_revision) {
-                stream.tombstone = events_.size();
-            } else {
-                stream.places.push_back(events_.size());
-                stream.ids.insert_or_assign(event.id, at);
-            }
-            if (i == outcome_write && n == outcome_event) {
-                outcome = end_;
-            }
-            const std::uint64_t size =
-                64 + event.data.size() + event.metadata.size() + event.type.size();
-            events_.push_back({end_, write.stream, at, event.id, std::move(event.type),
-                               std::move(event.data), std::move(event.metadata), last_created_,
-                               event.format, false, nullptr});
-            end_.value += size;
+        new_event& event = write.events[n];
+        const revision at{first[i].value + n};
+        stored_stream& stream = streams_[write.stream];
+        if (at == eventlog::tombstone_revision) {
+            stream.tombstone = events_.size();
+        } else {
+            stream.places.push_back(events_.size());
+            stream.ids.insert_or_assign(event.id, at);
         }
-    }
+        if (i == outcome_write && n == outcome_event) {
+            outcome = end_;
+        }
+        const std::uint64_t size =
+            64 + event.data.size() + event.metadata.size() + event.type.size();
+        events_.push_back({end_, write.stream, at, event.id, std::move(event.type),
+                           std::move(event.data), std::move(event.metadata), last_created_,
+                           event.format, false, nullptr});
+        end_.value += size;
+    });
     events_.back().last_in_batch = true;
     return outcome;
 }
@@ -293,8 +292,13 @@ stream_info memory_contents::info(std::string_view stream) {
 }
 
 bool memory_contents::ends_stream_write(const recorded_event& event) {
-    const std::size_t place = place_of(event.position);
-    return event.last_in_batch || events_[place + 1].stream != event.stream;
+    std::size_t place = place_of(event.position);
+    while (!events_[place].last_in_batch) {
+        if (events_[++place].stream == event.stream) {
+            return false;
+        }
+    }
+    return true;
 }
 
 std::size_t memory_contents::place_of(position from) const {
