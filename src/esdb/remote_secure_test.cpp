@@ -98,11 +98,38 @@ TEST_F(remote_secure, nobody_else_is) {
     serve(certificate);
     const std::string trusted = "tlsCAFile=" + file("ca.pem", certificate.certificate);
     EXPECT_EQ(refusal("admin:wrong@", trusted), base::errc::unauthenticated);
+    EXPECT_EQ(refusal("admin:wrong@", "tlsVerifyCert=false"), base::errc::unauthenticated);
+    EXPECT_EQ(refusal("admin:" + password_ + "@", ""), base::errc::unavailable); // not a known one
     const std::string other = "tlsCAFile=" + file("other.pem", make_certificate().certificate);
     EXPECT_EQ(refusal("admin:" + password_ + "@", other), base::errc::unavailable);
     EXPECT_EQ(refusal("admin:" + password_ + "@", "tls=false"), base::errc::unavailable);
     EXPECT_EQ(refusal("admin:" + password_ + "@", "tlsCAFile=" + folder_ + "/none"),
               base::errc::invalid_argument);
+}
+
+TEST_F(remote_secure, whoever_does_not_want_to_verify_need_not) {
+    auto certificate = make_certificate();
+    serve(certificate);
+    auto opened = open("admin:" + password_ + "@", "tlsVerifyCert=false");
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+    append_and_read();
+}
+
+TEST_F(remote_secure, a_client_that_does_not_verify_shows_its_certificate_all_the_same) {
+    auto certificate = make_certificate();
+    certificate.client_authority = certificate.certificate;
+    certificate.client_required = true;
+    serve(certificate);
+    EXPECT_EQ(refusal("admin:" + password_ + "@", "tlsVerifyCert=false"),
+              base::errc::unavailable);
+    auto opened = open("admin:" + password_ + "@",
+                       "tlsVerifyCert=false&userCertFile=" +
+                           file("user.pem", certificate.certificate) +
+                           "&userKeyFile=" + file("user.key", certificate.key));
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+    append_and_read();
 }
 
 TEST_F(remote_secure, a_certificate_of_the_client_is_shown) {

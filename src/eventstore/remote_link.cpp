@@ -4,16 +4,15 @@
 #include "esproto/status_details.hpp"
 #include "esproto/wire/gossip.grpc.pb.h"
 #include "esproto/wire/streams_v2_errors.pb.h"
+#include "eventstore/remote_credentials.hpp"
 
 #include <fmt/format.h>
 #include <sodium.h>
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <grpc/support/time.h>
 #include <grpcpp/create_channel.h>
-#include <iterator>
 
 namespace immortal::eventstore {
 namespace {
@@ -23,21 +22,6 @@ using base::error;
 using base::fail;
 namespace gossip = ::event_store::client::gossip;
 namespace v2_errors = ::kurrentdb::protocol::v2::streams::errors;
-
-base::status read_file(const std::string& path, std::string_view key, std::string& out) {
-    if (path.empty()) {
-        return {};
-    }
-    std::ifstream file(path, std::ios::binary);
-    out.assign(std::istreambuf_iterator<char>(file), {});
-    if (!file || out.empty()) {
-        return fail(errc::invalid_argument,
-                    fmt::format("the file that {} of the event store's connection string names "
-                                "cannot be read",
-                                key));
-    }
-    return {};
-}
 
 std::string basic_authorization(const std::string& login, const std::string& password) {
     const std::string plain = login + ":" + password;
@@ -179,30 +163,16 @@ error failure_by_code(const grpc::Status& status, call_kind kind) {
 base::result<std::unique_ptr<remote_link>> remote_link::make(remote_settings settings,
                                                              base::random_source& random) {
     std::unique_ptr<remote_link> made(new remote_link(std::move(settings), random));
-    if (auto read = made->read_files(); !read) {
-        return fail(std::move(read.error()));
-    }
     const connection_settings& to = made->settings_.connection;
+    auto credentials = make_credentials(to);
+    if (!credentials) {
+        return fail(std::move(credentials.error()));
+    }
+    made->credentials_ = std::move(*credentials);
     if (to.login) {
         made->authorization_ = basic_authorization(*to.login, to.password);
     }
     return made;
-}
-
-base::status remote_link::read_files() {
-    const connection_settings& to = settings_.connection;
-    auto done = read_file(to.ca_file, "tlsCAFile", authority_);
-    if (done) {
-        done = read_file(to.user_cert_file, "userCertFile", certificate_);
-    }
-    if (done) {
-        done = read_file(to.user_key_file, "userKeyFile", key_);
-    }
-    if (done && to.tls && !to.verify_certificate) {
-        return fail(errc::invalid_argument,
-                    "tlsVerifyCert=false is not supported: name the authority in tlsCAFile");
-    }
-    return done;
 }
 
 std::shared_ptr<grpc::Channel> remote_link::connect(const endpoint& to) const {
@@ -222,11 +192,7 @@ std::shared_ptr<grpc::Channel> remote_link::connect(const endpoint& to) const {
     arguments.SetInt("grpc.min_reconnect_backoff_ms", pause);
     arguments.SetInt("grpc.max_reconnect_backoff_ms", std::max(10 * pause, 1000));
     arguments.SetInt("grpc.use_local_subchannel_pool", 1);
-    auto credentials = with.tls ? grpc::SslCredentials({.pem_root_certs = authority_,
-                                                        .pem_private_key = key_,
-                                                        .pem_cert_chain = certificate_})
-                                : grpc::InsecureChannelCredentials();
-    return grpc::CreateCustomChannel(to.text(), credentials, arguments);
+    return grpc::CreateCustomChannel(to.text(), credentials_, arguments);
 }
 
 std::optional<endpoint> remote_link::ask(const endpoint& host) const {

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/security/credentials.h>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -49,7 +50,6 @@ public:
 private:
     remote_link(remote_settings settings, base::random_source& random)
         : settings_(std::move(settings)), random_(random) {}
-    [[nodiscard]] base::status read_files();
     [[nodiscard]] base::result<endpoint> discover();
     [[nodiscard]] std::optional<endpoint> ask(const endpoint& host) const;
     [[nodiscard]] std::shared_ptr<grpc::Channel> connect(const endpoint& to) const;
@@ -57,9 +57,7 @@ private:
 
     const remote_settings settings_;
     base::random_source& random_;
-    std::string authority_; // PEM texts
-    std::string certificate_;
-    std::string key_;
+    std::shared_ptr<grpc::ChannelCredentials> credentials_;
     std::string authorization_; // "Basic ..."
     std::mutex finding_;        // one search at a time
     mutable std::mutex mutex_;
