@@ -121,12 +121,11 @@ TEST_F(remote_secure, a_client_that_does_not_verify_shows_its_certificate_all_th
     certificate.client_authority = certificate.certificate;
     certificate.client_required = true;
     serve(certificate);
-    EXPECT_EQ(refusal("admin:" + password_ + "@", "tlsVerifyCert=false"),
-              base::errc::unavailable);
-    auto opened = open("admin:" + password_ + "@",
-                       "tlsVerifyCert=false&userCertFile=" +
-                           file("user.pem", certificate.certificate) +
-                           "&userKeyFile=" + file("user.key", certificate.key));
+    EXPECT_EQ(refusal("admin:" + password_ + "@", "tlsVerifyCert=false"), base::errc::unavailable);
+    auto opened =
+        open("admin:" + password_ + "@",
+             "tlsVerifyCert=false&userCertFile=" + file("user.pem", certificate.certificate) +
+                 "&userKeyFile=" + file("user.key", certificate.key));
     ASSERT_TRUE(opened) << opened.error().message;
     store_ = std::move(*opened);
     append_and_read();

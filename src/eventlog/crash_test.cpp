@@ -26,8 +26,8 @@ class crash_test : public log_fixture {
 protected:
     // Some appends of different kinds, one after another, until one fails. What was acknowledged is
     // kept in `acked_`.
-    void workload(std::uint64_t appends) {
-        for (std::uint64_t i = 0; i < appends; ++i) {
+    void workload(std::uint64_t appends, std::uint64_t first = 0) {
+        for (std::uint64_t i = first; i < first + appends; ++i) {
             const std::string own = "s-" + std::to_string(i % 3);
             std::vector<stream_write> writes;
             writes.push_back(
@@ -241,6 +241,29 @@ TEST_F(crash_test, any_single_failing_call_leaves_a_log_that_keeps_its_promises)
                     break;
                 }
             }
+        }
+    }
+}
+
+// What a failed sync left in memory looks written to the next start, and a second sync of it does
+// nothing.
+TEST_F(crash_test, a_failing_call_a_new_start_and_then_a_power_cut_lose_nothing) {
+    for (const auto kind : {file_error::kind::io, file_error::kind::no_space}) {
+        for (std::uint64_t step = 1;; ++step) {
+            reset(step);
+            disk.fail_at(step, kind, false);
+            if (try_open()) {
+                workload(14);
+            }
+            open_.reset();
+            if (disk.steps() < step) {
+                break;
+            }
+            ASSERT_TRUE(try_open()) << "step " << step;
+            workload(6, 100);
+            open_.reset();
+            disk.restart(step % 3 == 0 ? cut_policy::keep_random : cut_policy::drop_all);
+            ASSERT_EQ(violation(), "") << "step " << step;
         }
     }
 }

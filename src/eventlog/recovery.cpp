@@ -202,11 +202,14 @@ base::result<recovered_log> recovery::open(head_anchor anchor) {
     now.event_count = state_.events;
     now.last_event = state_.last_event;
     now.chain = state_.chain;
+    // What was found counts from now on, so it must be durable first: names whose sync failed in an
+    // earlier run, and what stands beyond the anchor.
+    if (auto synced = files_.sync_directory(settings_.folder); !synced) {
+        return environment(synced.error());
+    }
     if (now.end != known.end) {
-        // What was found beyond the anchor counts from now on, so it must be durable first: it may
-        // stand in the page cache only.
-        if (auto synced = segments_->last()->contents().sync(); !synced) {
-            return environment(synced.error());
+        if (auto written = make_durable(*segments_->last(), known.end, now.end); !written) {
+            return environment(written.error());
         }
         if (auto stored = anchor.store(now); !stored) {
             return environment(stored.error());

@@ -13,9 +13,26 @@ namespace {
 
 using base::file_error;
 
+constexpr std::uint64_t piece = 1u << 20u;
+
+// Of `from` the bytes from `begin` to `end`, into `to` from `target` on. Not durable.
+base::file_status copy(base::file& from, std::uint64_t begin, std::uint64_t end, base::file& to,
+                       std::uint64_t target) {
+    std::vector<std::byte> buffer(std::min(piece, end - begin));
+    for (std::uint64_t at = begin; at < end; at += piece) {
+        const auto part = std::span(buffer).first(std::min(piece, end - at));
+        if (const auto got = from.read_at(at, part); !got) {
+            return std::unexpected(got.error());
+        }
+        if (auto done = to.write_at(target + at - begin, part); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
 base::file_status keep_torn(base::file_system& files, const std::string& folder, base::file& from,
                             const std::string& name, std::uint64_t offset, std::uint64_t size) {
-    constexpr std::uint64_t piece = 1u << 20u;
     const std::string torn = folder + fmt::format("/{}.at-{:012}.torn", name, offset);
     if (auto removed = files.remove(torn);
         !removed && removed.error().what != file_error::kind::not_found) {
@@ -25,15 +42,8 @@ base::file_status keep_torn(base::file_system& files, const std::string& folder,
     if (!to) {
         return std::unexpected(to.error());
     }
-    std::vector<std::byte> buffer(piece);
-    for (std::uint64_t at = offset; at < size; at += piece) {
-        const auto part = std::span(buffer).first(std::min(piece, size - at));
-        if (const auto got = from.read_at(at, part); !got) {
-            return std::unexpected(got.error());
-        }
-        if (auto done = (*to)->write_at(at - offset, part); !done) {
-            return done;
-        }
+    if (auto done = copy(from, offset, size, **to, 0); !done) {
+        return done;
     }
     if (auto done = (*to)->sync(); !done) {
         return done;
@@ -115,6 +125,15 @@ base::file_result<std::uint64_t> cut_torn_tail(base::file_system& files, const s
         return std::unexpected(done.error());
     }
     return bytes_cut;
+}
+
+base::file_status make_durable(const segment& last, base::position anchored, base::position end) {
+    base::file& file = last.contents();
+    const std::uint64_t begin = last.offset_of(std::max(anchored, last.first()));
+    if (auto done = copy(file, begin, last.offset_of(end), file, begin); !done) {
+        return done;
+    }
+    return file.sync();
 }
 
 } // namespace immortal::eventlog

@@ -22,4 +22,10 @@ cut_torn_tail(base::file_system& files, const std::string& folder,
               std::span<const std::uint32_t> present, std::uint32_t number, std::uint64_t offset,
               const std::string& cause);
 
+// Makes durable what a start found in the last segment between `anchored`, the end that the anchor
+// knows, and `end`. After a failed sync it may stand in memory only and be taken for written: a
+// second sync leaves it there, so the bytes are written again.
+[[nodiscard]] base::file_status make_durable(const segment& last, base::position anchored,
+                                             base::position end);
+
 } // namespace immortal::eventlog

@@ -3,11 +3,11 @@
 #include "base/log.hpp"
 
 #include <fmt/format.h>
+
+#include <fstream>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
-
-#include <fstream>
 #include <iterator>
 #include <string>
 #include <string_view>

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <future>
 #include <set>
+#include <span>
 
 namespace immortal::faults {
 namespace {
@@ -267,11 +268,28 @@ std::string promise_book::check_stream(eventlog::log& log, const std::string& st
     return {};
 }
 
+bool promise_book::overtaken(std::uint64_t number) const {
+    const std::lock_guard lock(mutex_);
+    const auto writes_to = [](const entry& one, const std::string& stream) {
+        return std::ranges::any_of(one.writes, [&](const eventlog::stream_write& write) {
+            return write.stream == stream && !write.events.empty();
+        });
+    };
+    const auto later = std::span(entries_).subspan(number + 1);
+    return std::ranges::any_of(entries_[number].writes, [&](const eventlog::stream_write& write) {
+        return write.expected != eventlog::expected_revision::any() &&
+               std::ranges::any_of(later, [&](const entry& one) {
+                   return one.what == fate::acknowledged && writes_to(one, write.stream);
+               });
+    });
+}
+
 std::string promise_book::settle(eventlog::log& log) {
     for (const std::uint64_t number : unknown()) {
         const auto again = ask(log, *this, number);
-        const bool lost_the_race = !again && again.error().code == base::errc::conflict &&
-                                   entries_[number].kind == rivalry::contended;
+        const bool lost_the_race =
+            !again && again.error().code == base::errc::conflict &&
+            (entries_[number].kind == rivalry::contended || overtaken(number));
         if (!again && !lost_the_race) {
             return named("a repeated append is refused", number) + ": " + again.error().message;
         }

@@ -52,6 +52,9 @@ private:
         base::position position;
         std::vector<std::optional<base::revision>> last_revisions;
     };
+    // Whether a later append was acknowledged that wrote to a stream of which this one expects a
+    // revision: if it did not take place before, it cannot any more.
+    [[nodiscard]] bool overtaken(std::uint64_t number) const;
     struct reading; // one pass over a log
     [[nodiscard]] std::string check_stream(eventlog::log& log, const std::string& stream,
                                            const std::vector<base::uuid>& ids) const;
