@@ -9,6 +9,7 @@
 #include "esproto/wire/persistent_subscriptions.grpc.pb.h"
 #include "eventstore/memory_store.hpp"
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +37,7 @@ public:
     awaitable<base::status> may_operate(principal /*who*/, operation /*what*/) override {
         co_return may_operate_ ? base::status{} : base::fail(base::errc::forbidden, "no");
     }
-    bool may_operate_ = false;
+    std::atomic<bool> may_operate_ = false;
 };
 
 class persistent_service_test : public server_fixture {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <future>
 #include <grpcpp/security/credentials.h>
+#include <mutex>
 #include <thread>
 
 namespace immortal::esdb {
@@ -29,9 +30,6 @@ struct probe {
     std::atomic<int> sent{0};
     std::atomic<int> running{0};
     std::atomic<int> aborted{0};
-    call_headers headers;
-    principal caller;
-
     struct counted {
         probe& owner;
         int exceptions = std::uncaught_exceptions();
@@ -53,12 +51,25 @@ struct probe {
     }
     awaitable<rpc_status> wait_for_ever(call& asked) {
         const counted here(*this);
-        headers = asked.headers();
-        caller = asked.caller();
+        note(asked);
         (void)co_await send(asked, StatsResp{});
         for (;;) {
             (void)co_await runtime::wait_for(std::chrono::hours(1));
         }
+    }
+    // Who called last.
+    void note(const call& asked) {
+        const std::lock_guard lock(mutex_);
+        headers_ = asked.headers();
+        caller_ = asked.caller();
+    }
+    [[nodiscard]] call_headers headers() const {
+        const std::lock_guard lock(mutex_);
+        return headers_;
+    }
+    [[nodiscard]] principal caller() const {
+        const std::lock_guard lock(mutex_);
+        return caller_;
     }
     static awaitable<rpc_status> refuse_it(call& /*asked*/) {
         rpc_status status = refusal::stream_deleted("人-1%");
@@ -76,6 +87,11 @@ struct probe {
         (void)co_await send(asked, StatsResp{});
         co_return rpc_status{};
     }
+
+private:
+    mutable std::mutex mutex_;
+    call_headers headers_;
+    principal caller_;
 };
 
 class server_test : public server_fixture {
@@ -157,12 +173,13 @@ TEST_F(server_test, hands_over_the_headers) {
     const auto reader = stub_->Stats(context.get(), {});
     StatsResp message;
     ASSERT_TRUE(reader->Read(&message));
-    EXPECT_EQ(probe_.headers.connection_name, "tester");
-    EXPECT_EQ(probe_.headers.authorization, "Basic eDp5");
-    EXPECT_TRUE(probe_.headers.requires_leader);
-    EXPECT_EQ(probe_.headers.authority, "127.0.0.1:" + std::to_string(server_->port()));
-    EXPECT_TRUE(probe_.headers.peer.starts_with("ipv4:127.0.0.1:")) << probe_.headers.peer;
-    EXPECT_TRUE(probe_.caller.has_role("$ops"));
+    const call_headers seen = probe_.headers();
+    EXPECT_EQ(seen.connection_name, "tester");
+    EXPECT_EQ(seen.authorization, "Basic eDp5");
+    EXPECT_TRUE(seen.requires_leader);
+    EXPECT_EQ(seen.authority, "127.0.0.1:" + std::to_string(server_->port()));
+    EXPECT_TRUE(seen.peer.starts_with("ipv4:127.0.0.1:")) << seen.peer;
+    EXPECT_TRUE(probe_.caller().has_role("$ops"));
     context->TryCancel();
     (void)reader->Finish();
 }
@@ -336,7 +353,7 @@ protected:
         start(settings);
     }
     awaitable<rpc_status> remember(call& asked) {
-        probe_.headers = asked.headers();
+        probe_.note(asked);
         co_return rpc_status{};
     }
 };
@@ -345,7 +362,7 @@ TEST_F(tls_test, serves_those_who_trust_its_certificate) {
     const auto certificate = make_certificate();
     start_with(certificate);
     EXPECT_TRUE(call_with(certificate, false).ok());
-    EXPECT_EQ(probe_.headers.certificate_name, "");
+    EXPECT_EQ(probe_.headers().certificate_name, "");
     EXPECT_FALSE(call_with(make_certificate(), false).ok());
     stub_ = Monitoring::NewStub(channel_); // without TLS
     const auto context = make_context();
@@ -368,7 +385,7 @@ TEST_F(tls_test, knows_the_name_of_a_verified_client) {
     start_with(certificate);
     const auto status = call_with(certificate, true);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(probe_.headers.certificate_name, "localhost");
+    EXPECT_EQ(probe_.headers().certificate_name, "localhost");
     EXPECT_FALSE(call_with(certificate, false).ok());
 }
 
