@@ -24,6 +24,7 @@ enum class planted_fault : std::uint8_t {
     go_on_after_failed_sync,   // an error of a sync is not remembered
     keep_index_after_no_space, // entries of events that were taken back stay
     trust_contents,            // neither checksums nor the chain are compared
+    show_hidden,               // truncated and deleted events of a stream are read
     trust_length,              // a log that ends before its anchor starts all the same
 };
 

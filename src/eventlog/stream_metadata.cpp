@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "base/json.hpp"
+#include "eventlog/planted_fault.hpp"
 
 #include <algorithm>
 
@@ -97,6 +98,9 @@ stream_metadata metadata_stream_metadata() {
 
 base::revision lowest_readable(const stream_metadata& of, base::revision last) {
     IMMORTAL_ASSERT(last < tombstone_revision);
+    if (is_planted(planted_fault::show_hidden)) {
+        return {};
+    }
     std::uint64_t lowest = of.truncate_before.value_or(0);
     const std::uint64_t count = last.value + 1;
     if (of.max_count && *of.max_count < count) {

@@ -45,7 +45,7 @@ class Checker:
         self.at, self.of_stream, self.place = {}, {}, {}  # position / (stream, revision) / id -> Event
         self.reads, self.subscriptions, self.groups = {}, {}, {}
         self.deleted = []  # (line, stream, first readable revision, or TOMBSTONED)
-        self.deletes = {}
+        self.deletes, self.touched_by_deletes = {}, set()
         self.absent = {}  # op of an unknown append -> line of the complete read that did not hold it
         self.crashes = []
 
@@ -77,6 +77,7 @@ class Checker:
                         self.by_id[event["id"]] = (append, write["stream"], event["data"])
         elif kind in ("soft_delete", "tombstone"):
             self.deletes[op] = line
+            self.touched_by_deletes.add(line["stream"])
         else:
             self.reads[op] = (number, line)
 
@@ -118,7 +119,8 @@ class Checker:
                 self.violation("L2", f"read {line['op']} is out of order at position {event.position}")
             previous = key
             for deleted_at, stream, first in self.deleted:
-                if event.stream == stream and event.revision < first and deleted_at < invoked:
+                hidden = asked["kind"] == "read_stream" and event.stream == stream and event.revision < first
+                if hidden and deleted_at < invoked:
                     self.violation("L10", f"read {line['op']} shows event {event.revision} of {stream}, which was deleted")
         if asked["kind"] == "read_all" and asked.get("from", 0) == 0 and line.get("end"):
             self._complete_read(line["op"], invoked, {event.id for event in events})
@@ -176,6 +178,9 @@ class Checker:
         if before.position != event.position:
             self.violation("L7", f"{where}: event {event.id} stands at {before.position} and at {event.position}")
         if event.id not in self.by_id:
+            if event.stream.removeprefix("$$") in self.touched_by_deletes and (
+                    event.stream.startswith("$$") or event.revision == TOMBSTONED):
+                return  # what a delete writes itself, and what undeletes
             self.violation("L4", f"{where}: event {event.id} at {event.position} was never written by anybody")
             return
         append, stream, data = self.by_id[event.id]
@@ -254,6 +259,9 @@ class Checker:
                 closed.add(current)
             current = op
             last = index + 1 == len(final) or self.by_id.get(final[index + 1].id, [None])[0] is not self.by_id[event.id][0]
+            following = final[index + 1] if index + 1 < len(final) else None
+            if last and not event.last and following and following.stream.startswith("$$"):
+                continue  # it undeleted the stream: what says so ends the append
             if event.last is not None and event.last != last:
                 self.violation("L5", f"the mark of the last event of append {op} stands wrong")
 

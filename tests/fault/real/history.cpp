@@ -11,7 +11,7 @@ namespace {
 
 using eventlog::expected_revision;
 
-// Names and data of these histories need no escapes.
+// Names and data of these histories need no escapes; the store's own events are told without data.
 std::string expected_text(const expected_revision& expected) {
     switch (expected.what) {
     case expected_revision::kind::any:
@@ -29,9 +29,10 @@ std::string expected_text(const expected_revision& expected) {
 std::string events_text(std::span<const eventlog::recorded_event> events) {
     std::string out = "[";
     for (const auto& event : events) {
-        out += fmt::format(R"({}[{},"{}",{},"{}","{}",{}])", out.size() > 1 ? "," : "",
-                           event.position.value, event.stream, event.revision.value,
-                           event.id.text(), event.data, event.last_in_batch);
+        out +=
+            fmt::format(R"({}[{},"{}",{},"{}","{}",{}])", out.size() > 1 ? "," : "",
+                        event.position.value, event.stream, event.revision.value, event.id.text(),
+                        event.stream.front() == '$' ? "" : event.data, event.last_in_batch);
     }
     return out + "]";
 }
@@ -84,6 +85,16 @@ void history::append_ends(std::uint64_t op, const eventlog::append_outcome& outc
     }
     write(fmt::format(R"({{"t":"ok","op":{},"position":{},"revisions":[{}],"repeated":{}}})", op,
                       outcome.position.value, revisions, outcome.repeated));
+}
+
+void history::delete_begins(std::uint64_t op, const eventlog::stream_write& write) {
+    const bool soft = write.what == eventlog::stream_write::action::soft_delete;
+    this->write(fmt::format(R"({{"t":"invoke","op":{},"kind":"{}","stream":"{}"}})", op,
+                            soft ? "soft_delete" : "tombstone", write.stream));
+}
+
+void history::delete_ends(std::uint64_t op, base::revision first_readable) {
+    write(fmt::format(R"({{"t":"ok","op":{},"first_readable":{}}})", op, first_readable.value));
 }
 
 void history::refused(std::uint64_t op) {

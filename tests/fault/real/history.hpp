@@ -25,6 +25,9 @@ public:
     void append_begins(std::uint64_t op, std::uint64_t retry_of,
                        std::span<const eventlog::stream_write> writes);
     void append_ends(std::uint64_t op, const eventlog::append_outcome& outcome);
+    void delete_begins(std::uint64_t op, const eventlog::stream_write& write);
+    // `first_readable`: the revision before which a soft delete hides what was there.
+    void delete_ends(std::uint64_t op, base::revision first_readable);
     void refused(std::uint64_t op);
     void unknown(std::uint64_t op);
     void read_begins(std::uint64_t op, const std::string& stream); // empty: the whole log

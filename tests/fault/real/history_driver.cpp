@@ -4,8 +4,9 @@
 //                       [--retry FILE] [--resume POSITION:SUB] [--plant FAULT]
 //
 // Random appends (any, none, exact, exists; one to three streams; repetitions of earlier ones),
-// reads, and one reader that follows the log from the position after which `--resume` says. Ends
-// after N appends (without: only by a signal). `--retry`: operations of unknown outcome, one a line
+// soft deletes and tombstones of streams of their own, reads, and one reader that follows the log
+// from the position after which `--resume` says. Ends after N appends (without: only by a signal).
+// `--retry`: operations of unknown outcome, one a line
 // ("op|stream;expected;count|..."), are repeated first. Exit code 0: ended; 3: the log does not
 // open.
 #include "base/clock.hpp"
@@ -37,6 +38,7 @@ using eventlog::expected_revision;
 
 constexpr std::uint64_t writers = 4;
 constexpr std::uint64_t streams = 12;
+constexpr std::uint64_t deletable = 4;     // streams that a boot may delete
 constexpr std::uint64_t failures_max = 40; // of one writer, until it ends
 
 std::uint64_t number(std::string_view text) {
@@ -91,7 +93,8 @@ std::vector<eventlog::stream_write> make_writes(std::uint64_t op,
 class driver {
 public:
     driver(eventlog::log& log, faults::history& to, std::uint64_t boot, std::uint64_t seed)
-        : log_(log), history_(to), next_op_(boot * 1'000'000), seed_(seed) {}
+        : log_(log), history_(to), next_op_(boot * 1'000'000), seed_(seed),
+          own_("d-" + std::to_string(boot) + "-") {}
 
     void retry(const std::string& line) {
         const auto parts = split(line, '|');
@@ -134,10 +137,34 @@ private:
         } else {
             history_.refused(op);
         }
-        return said || said.error().code == base::errc::conflict;
+        return said || said.error().code == base::errc::conflict ||
+               said.error().code == base::errc::deleted;
+    }
+
+    // A soft delete, or now and then the end, of one of the streams that only this boot writes.
+    void remove(base::random_source& random) {
+        const std::uint64_t op = next_op_++;
+        eventlog::stream_write write{own_ + std::to_string(random.next() % deletable), {}, {}, {}};
+        write.what = random.next() % 16 == 0 ? eventlog::stream_write::action::tombstone
+                                             : eventlog::stream_write::action::soft_delete;
+        history_.delete_begins(op, write);
+        std::promise<base::result<eventlog::append_outcome>> promise;
+        auto future = promise.get_future();
+        log_.append({std::move(write)}, [&](auto said) { promise.set_value(std::move(said)); });
+        const auto said = future.get();
+        if (said) {
+            history_.delete_ends(op, {said->last_revisions.at(0)->value + 1});
+        } else if (said.error().code == base::errc::unknown_outcome) {
+            history_.unknown(op);
+        } else {
+            history_.refused(op);
+        }
     }
 
     wanted_write wish(base::random_source& random) {
+        if (random.next() % 8 == 0) {
+            return {own_ + std::to_string(random.next() % deletable), expected_revision::any(), 2};
+        }
         wanted_write out{"s-" + std::to_string(random.next() % streams), expected_revision::any(),
                          1 + random.next() % 3};
         const auto head = log_.stream_head(out.stream);
@@ -164,6 +191,9 @@ private:
         std::map<std::uint64_t, std::vector<wanted_write>> mine;
         std::uint64_t failures = 0;
         while (left_-- > 0 && failures < failures_max) {
+            if (random.next() % 20 == 0) {
+                remove(random);
+            }
             const std::uint64_t op = next_op_++;
             std::uint64_t of = op;
             if (!mine.empty() && random.next() % 8 == 0) {
@@ -191,7 +221,9 @@ private:
     void read() {
         base::seeded_random random(seed_ * 100 + 50);
         while (writing_) {
-            const std::string stream = "s-" + std::to_string(random.next() % streams);
+            const std::string stream = random.next() % 3 == 0
+                                           ? own_ + std::to_string(random.next() % deletable)
+                                           : "s-" + std::to_string(random.next() % streams);
             const std::uint64_t op = next_op_++;
             history_.read_begins(op, stream);
             if (const auto slice =
@@ -255,6 +287,7 @@ private:
     faults::history& history_;
     std::atomic<std::uint64_t> next_op_;
     std::uint64_t seed_;
+    const std::string own_; // begins the names of the streams that may be deleted
     std::atomic<std::int64_t> left_{0};
     std::atomic<bool> writing_{true};
 };
@@ -273,7 +306,8 @@ void plant(const std::string& name) {
     const std::map<std::string, planted_fault> faults{
         {"forget_ids", planted_fault::forget_ids},
         {"expected_or_later", planted_fault::expected_or_later},
-        {"resume_skips", planted_fault::resume_skips}};
+        {"resume_skips", planted_fault::resume_skips},
+        {"show_hidden", planted_fault::show_hidden}};
     eventlog::planted = name.empty() ? planted_fault::none : faults.at(name);
 }
 #endif
