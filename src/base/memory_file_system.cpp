@@ -60,6 +60,7 @@ struct memory_file_system::state {
     std::uint64_t power_step = ~0ull;
     bool dead = false;
     bool syncs_ignored = false;
+    bool reads_fail = false;
     std::uint64_t free_space = 1ull << 40u;
 
     explicit state(std::uint64_t seed) : random(seed) {}
@@ -144,6 +145,9 @@ public:
         const std::lock_guard lock(state_->mutex);
         if (auto up = usable(); !up) {
             return std::unexpected(up.error());
+        }
+        if (state_->reads_fail) {
+            return state::error(file_error::kind::io, "a planted read error");
         }
         const std::size_t size = node_->now.size();
         const std::size_t count =
@@ -371,6 +375,11 @@ void memory_file_system::fail_all(std::optional<step_kind> kind, file_error::kin
     const std::lock_guard lock(state_->mutex);
     state_->failing_kind = kind;
     state_->kind_failure = what;
+}
+
+void memory_file_system::fail_reads(bool yes) {
+    const std::lock_guard lock(state_->mutex);
+    state_->reads_fail = yes;
 }
 
 void memory_file_system::lose_power_at(std::uint64_t step) {

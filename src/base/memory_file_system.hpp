@@ -59,6 +59,8 @@ public:
     void fail_at(std::uint64_t step, file_error::kind what, bool sticky);
     // Every step of this kind fails from now on; empty: none.
     void fail_all(std::optional<step_kind> kind, file_error::kind what = file_error::kind::io);
+    // Every read fails from now on, or none does.
+    void fail_reads(bool yes);
     // The power fails before that step: it and all later calls fail until restart().
     void lose_power_at(std::uint64_t step);
     void lose_power_now();

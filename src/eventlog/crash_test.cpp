@@ -292,6 +292,36 @@ TEST_F(crash_test, after_a_failed_sync_reads_go_on_and_nothing_is_written) {
     EXPECT_EQ(stream("s-1").size(), 3u);
 }
 
+TEST_F(crash_test, a_read_error_is_that_reads_matter) {
+    reopen();
+    ASSERT_TRUE(append("s-1", expected::any(), events_of(1, 2)));
+    disk.fail_reads(true);
+    const auto one = open_->read_stream("s-1", {0}, direction::forwards, 10);
+    const auto all = open_->read_all({0}, direction::forwards, 10);
+    ASSERT_FALSE(one);
+    ASSERT_FALSE(all);
+    EXPECT_EQ(one.error().code, errc::unavailable);
+    EXPECT_EQ(one.error().reason, "io_error");
+    EXPECT_EQ(all.error().reason, "io_error");
+    // Health and what needs no read go on. What must look at stored events is refused, not guessed.
+    EXPECT_EQ(open_->state(), log_state::writable);
+    EXPECT_EQ(open_->stream_head("s-1").value(), base::revision{1});
+    EXPECT_TRUE(append("s-2", expected::no_stream(), events_of(5, 1)));
+    const auto repeated = append("s-1", expected::no_stream(), events_of(1, 2));
+    EXPECT_TRUE(repeated || repeated.error().code == errc::unavailable);
+    disk.fail_reads(false);
+    EXPECT_EQ(stream("s-1").size(), 2u);
+    EXPECT_EQ(stream("s-2").size(), 1u);
+    EXPECT_TRUE(append("s-1", expected::at({1}), events_of(7, 1)));
+    open_.reset();
+    // A start that cannot read does not start, and changes nothing.
+    disk.fail_reads(true);
+    EXPECT_EQ(try_open().error().code, errc::unavailable);
+    disk.fail_reads(false);
+    reopen();
+    EXPECT_EQ(stream("s-1").size(), 3u);
+}
+
 TEST_F(crash_test, below_the_floor_writes_wait_for_space) {
     settings.free_space_min = 1u << 20u;
     reopen();
