@@ -21,8 +21,11 @@ base::file_status copy(base::file& from, std::uint64_t begin, std::uint64_t end,
     std::vector<std::byte> buffer(std::min(piece, end - begin));
     for (std::uint64_t at = begin; at < end; at += piece) {
         const auto part = std::span(buffer).first(std::min(piece, end - at));
-        if (const auto got = from.read_at(at, part); !got) {
-            return std::unexpected(got.error());
+        const auto got = from.read_at(at, part);
+        if (!got || *got < part.size()) {
+            return std::unexpected(
+                got ? file_error{file_error::kind::io, "a file is shorter than it was"}
+                    : got.error());
         }
         if (auto done = to.write_at(target + at - begin, part); !done) {
             return done;
