@@ -9,7 +9,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <array>
+#include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
 namespace immortal::postgres {
 
@@ -67,9 +69,7 @@ connection::~connection() {
 }
 
 void connection::close() {
-    if (socket_.is_open()) {
-        socket_.release(); // libpq closes the socket
-    }
+    detach();
     if (session_ != nullptr) {
         PQfinish(session_);
         session_ = nullptr;
@@ -82,12 +82,22 @@ void connection::abort() {
 }
 
 bool connection::attach() {
-    if (socket_.is_open()) {
-        socket_.release();
-    }
+    detach();
+    const int own = ::fcntl(PQsocket(session_), F_DUPFD_CLOEXEC, 0);
     boost::system::error_code code;
-    socket_.assign(PQsocket(session_), code);
-    return !code;
+    if (own >= 0) {
+        socket_.assign(own, code);
+    }
+    if (code) {
+        ::close(own);
+    }
+    return own >= 0 && !code;
+}
+
+void connection::detach() {
+    if (socket_.is_open()) {
+        ::close(socket_.release());
+    }
 }
 
 bool connection::start(const settings& options) {
@@ -124,7 +134,7 @@ awaitable<base::status> connection::handshake(base::steady_time deadline) {
                            deadline)) {
             co_return co_await fail_open("no answer in time");
         }
-        socket_.release();
+        detach();
         state = PQconnectPoll(session_);
     }
     co_return attach() ? base::status{} : co_await fail_open("no socket");

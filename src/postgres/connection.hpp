@@ -74,7 +74,10 @@ private:
     void forget_unconfirmed(const pending& plan);
     // False at the deadline or when aborted.
     awaitable<bool> wait(bool readable, bool writable, base::steady_time deadline);
+    // Watches the session's socket, by a descriptor of its own: libpq closes its one when it meets
+    // an error, and the number may be somebody else's when it is taken out of the reactor.
     bool attach();
+    void detach();
     void close();
 
     const settings options_;

@@ -1,5 +1,15 @@
 // The server goes away, hangs, or ends sessions, before and after COMMIT.
+#include "postgres/connection.hpp"
 #include "postgres/test_support.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect_pipe.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/readable_pipe.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/asio/writable_pipe.hpp>
+#include <boost/asio/write.hpp>
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -98,6 +108,31 @@ TEST_F(faults_test, a_session_killed_in_commit_is_an_unknown_outcome) {
     kill_sessions();
     EXPECT_EQ(call.get().error().code, errc::unknown_outcome);
     EXPECT_EQ(number({"SELECT count(*) FROM t"}), 0);
+}
+
+// libpq closes its descriptor when it loses the session. Whoever gets the number next keeps it.
+TEST_F(faults_test, a_lost_session_takes_no_descriptor_of_others_along) {
+    namespace asio = boost::asio;
+    const strand own = asio::make_strand(engine_.executor());
+    auto lost = std::make_shared<connection>(own, defaults());
+    ASSERT_TRUE(asio::co_spawn(own, lost->open(), asio::use_future).get());
+    kill_sessions();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    EXPECT_TRUE(
+        asio::co_spawn(own, lost->execute_once("SELECT 1", until), asio::use_future).get().lost);
+    std::vector<asio::writable_pipe> writers;
+    std::vector<asio::readable_pipe> readers;
+    for (int i = 0; i < 8; ++i) {
+        asio::connect_pipe(readers.emplace_back(engine_.executor()),
+                           writers.emplace_back(engine_.executor()));
+    }
+    asio::post(own, asio::use_future([&lost] { lost.reset(); })).get();
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+        char byte = 0;
+        auto came = asio::async_read(readers[i], asio::buffer(&byte, 1), asio::use_future);
+        asio::write(writers[i], asio::buffer("x", 1));
+        ASSERT_EQ(came.wait_for(std::chrono::seconds(20)), std::future_status::ready) << i;
+    }
 }
 
 TEST_F(faults_test, the_server_ends_statements_that_take_too_long) {
