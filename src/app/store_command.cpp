@@ -1,7 +1,9 @@
 // immortal store serve: the event store alone, without the game.
 #include "app/cli.hpp"
+#include "app/control.hpp"
 #include "app/core.hpp"
 #include "app/esdb_options.hpp"
+#include "app/operations.hpp"
 #include "app/stop_signals.hpp"
 #include "app/tool.hpp"
 #include "app/version.hpp"
@@ -15,7 +17,9 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <unistd.h>
+#include <utility>
 
 namespace immortal::app {
 
@@ -36,6 +40,23 @@ void print_running(const data_folder& folder, const std::string& address, bool a
         fmt::print("Connect with any EventStoreDB or KurrentDB client. Ctrl-C stops it.\n");
     }
     std::fflush(stdout);
+}
+
+// The operator's commands, as in the whole server; the parts outlive it.
+base::result<std::unique_ptr<control_server>>
+serve_operator(const data_folder& folder, runtime::engine& engine, operation_parts uses) {
+    const auto socket = data_folder::control_socket(folder.path());
+    if (!socket) {
+        return base::fail(socket.error());
+    }
+    auto made = std::make_unique<control_server>(
+        engine.executor(), *socket, [uses](json::object request, item_sink sink) {
+            return answer_operation(uses, std::move(request), std::move(sink));
+        });
+    if (auto started = made->start(); !started) {
+        return base::fail(std::move(started.error()));
+    }
+    return made;
 }
 
 int serve_store(const data_folder& folder, const settings& options,
@@ -59,8 +80,11 @@ int serve_store(const data_folder& folder, const settings& options,
     protocol.operations = {.scavenges = &(*log)->scavenges(),
                            .shut_down = [] { kill(getpid(), SIGTERM); }};
     esdb::protocol_server server(engine, *store, clock, random, std::move(protocol));
+    auto control = serve_operator(folder, engine, {.log = log->get(), .store = *store});
     int code = exit_success;
-    if (auto started = server.start(); !started) {
+    if (!control) {
+        code = report(control.error());
+    } else if (auto started = server.start(); !started) {
         code = report(started.error());
     } else {
         print_running(folder, server.connection_string(), as_json);
@@ -72,6 +96,9 @@ int serve_store(const data_folder& folder, const settings& options,
             std::fflush(stdout);
         }
         server.stop(options.server.stop_timeout);
+    }
+    if (control) {
+        engine.run((*control)->stop());
     }
     engine.stop();
     store.reset();
