@@ -1,5 +1,6 @@
 #include "app/operations.hpp"
 
+#include "app/data_folder.hpp"
 #include "app/log_operations.hpp"
 #include "base/hash.hpp"
 #include "eventlog/log.hpp"
@@ -164,6 +165,23 @@ awaitable<result<json::object>> answer_operation(operation_parts uses, json::obj
     }
     co_return base::fail(base::errc::invalid_argument, "The server does not know the command '" +
                                                            name + "': is it of another version?");
+}
+
+base::result<std::unique_ptr<control_server>>
+serve_operations(boost::asio::any_io_executor executor, const std::filesystem::path& folder,
+                 operation_parts uses) {
+    const auto socket = data_folder::control_socket(folder);
+    if (!socket) {
+        return base::fail(socket.error());
+    }
+    auto made = std::make_unique<control_server>(
+        std::move(executor), *socket, [uses](json::object request, item_sink sink) {
+            return answer_operation(uses, std::move(request), std::move(sink));
+        });
+    if (auto started = made->start(); !started) {
+        return base::fail(std::move(started.error()));
+    }
+    return made;
 }
 
 } // namespace immortal::app

@@ -8,6 +8,7 @@
 #include "eventstore/event_store.hpp"
 #include "postgres/database.hpp"
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -37,6 +38,12 @@ struct operation_parts {
 // Errors: invalid_argument, and those of what is asked.
 [[nodiscard]] awaitable<base::result<base::json::object>>
 answer_operation(operation_parts uses, base::json::object request, item_sink sink);
+
+// Answers these requests at the control socket of a data folder; after stop() it may be destroyed.
+// Precondition: the caller holds the folder's lock. Errors: those of the socket.
+[[nodiscard]] base::result<std::unique_ptr<control_server>>
+serve_operations(boost::asio::any_io_executor executor, const std::filesystem::path& folder,
+                 operation_parts uses);
 
 // An event in the original's envelope: what the API and the tools show.
 [[nodiscard]] base::json::object event_object(const eventstore::recorded_event& event);

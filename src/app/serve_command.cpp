@@ -237,8 +237,10 @@ int run_serve(const serve_options& options) {
         return report(loaded.error(), exit_usage);
     }
     // A start that is refused leaves no folder behind.
-    if (auto free = check_ports(*loaded); !free && !data_folder::exists(loaded->server.data)) {
-        return report(free.error());
+    if (!data_folder::exists(loaded->server.data)) {
+        if (auto free = check_ports(*loaded); !free) {
+            return report(free.error());
+        }
     }
     auto folder =
         data_folder::open(loaded->server.data, "immortal serve", data_folder::when_absent::make);

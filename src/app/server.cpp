@@ -147,11 +147,6 @@ std::vector<api::component> managed_components(const backing& services) {
     return out;
 }
 
-awaitable<base::result<json::object>> answer(operation_parts uses, json::object request,
-                                             item_sink sink) {
-    return answer_operation(uses, std::move(request), std::move(sink));
-}
-
 } // namespace
 
 // Made from top to bottom, destroyed from bottom to top.
@@ -169,13 +164,12 @@ struct server::parts {
     std::optional<ops::erasure_worker> erasures;
     std::optional<api::application> api;
     std::unique_ptr<esdb::protocol_server> protocol; // null: not served
-    std::optional<control_server> control;
+    std::unique_ptr<control_server> control;
     std::optional<runtime::task_group> background;
     bool projecting = false;
     bool working = false; // the jobs
     bool listening = false;
     bool serving_protocol = false;
-    bool controlling = false;
     bool stopped = false;
 
     explicit parts(const settings& o) : options(o) {}
@@ -264,17 +258,11 @@ base::status server::parts::begin(const data_folder& folder) {
     working = true;
     const operation_parts uses{c.log.get(), *c.store, c.database.get(),
                                shared ? &*shared : nullptr};
-    const auto socket = data_folder::control_socket(folder.path());
-    if (!socket) {
-        return base::fail(socket.error());
+    auto controlled = serve_operations(c.engine.executor(), folder.path(), uses);
+    if (!controlled) {
+        return base::fail(std::move(controlled.error()));
     }
-    control.emplace(c.engine.executor(), *socket, [uses](json::object request, item_sink sink) {
-        return answer(uses, std::move(request), std::move(sink));
-    });
-    if (auto started = control->start(); !started) {
-        return started;
-    }
-    controlling = true;
+    control = std::move(*controlled);
     auto started = api->start();
     listening = started.has_value();
     return started ? begin_protocol() : started;
@@ -311,7 +299,7 @@ void server::parts::end() {
     if (serving_protocol) {
         protocol->stop(options.server.stop_timeout);
     }
-    if (controlling) {
+    if (control) {
         c.engine.run(control->stop());
     }
     if (background) {

@@ -1,6 +1,5 @@
 // immortal store serve: the event store alone, without the game.
 #include "app/cli.hpp"
-#include "app/control.hpp"
 #include "app/core.hpp"
 #include "app/esdb_options.hpp"
 #include "app/operations.hpp"
@@ -17,7 +16,6 @@
 
 #include <csignal>
 #include <cstdio>
-#include <memory>
 #include <unistd.h>
 #include <utility>
 
@@ -42,23 +40,6 @@ void print_running(const data_folder& folder, const std::string& address, bool a
     std::fflush(stdout);
 }
 
-// The operator's commands, as in the whole server; the parts outlive it.
-base::result<std::unique_ptr<control_server>>
-serve_operator(const data_folder& folder, runtime::engine& engine, operation_parts uses) {
-    const auto socket = data_folder::control_socket(folder.path());
-    if (!socket) {
-        return base::fail(socket.error());
-    }
-    auto made = std::make_unique<control_server>(
-        engine.executor(), *socket, [uses](json::object request, item_sink sink) {
-            return answer_operation(uses, std::move(request), std::move(sink));
-        });
-    if (auto started = made->start(); !started) {
-        return base::fail(std::move(started.error()));
-    }
-    return made;
-}
-
 int serve_store(const data_folder& folder, const settings& options,
                 esdb::protocol_settings protocol, bool as_json) {
     base::system_clock clock;
@@ -80,7 +61,8 @@ int serve_store(const data_folder& folder, const settings& options,
     protocol.operations = {.scavenges = &(*log)->scavenges(),
                            .shut_down = [] { kill(getpid(), SIGTERM); }};
     esdb::protocol_server server(engine, *store, clock, random, std::move(protocol));
-    auto control = serve_operator(folder, engine, {.log = log->get(), .store = *store});
+    auto control =
+        serve_operations(engine.executor(), folder.path(), {.log = log->get(), .store = *store});
     int code = exit_success;
     if (!control) {
         code = report(control.error());
@@ -119,16 +101,17 @@ int run_store_serve(const serve_options& options) {
     }
     const auto& where = protocol->server;
     // A start that is refused leaves no folder behind; that a folder is in use is said first.
-    auto free = esdb::check_listening(where.addresses, where.port);
-    if (!free && !data_folder::exists(loaded->server.data)) {
-        return report(free.error());
+    if (!data_folder::exists(loaded->server.data)) {
+        if (auto free = esdb::check_listening(where.addresses, where.port); !free) {
+            return report(free.error());
+        }
     }
     auto folder = data_folder::open(loaded->server.data, "immortal store serve",
                                     data_folder::when_absent::make);
     if (!folder) {
         return report(folder.error());
     }
-    if (free = esdb::check_listening(where.addresses, where.port); !free) {
+    if (auto free = esdb::check_listening(where.addresses, where.port); !free) {
         return report(free.error());
     }
     return serve_store(**folder, *loaded, std::move(*protocol), options.json);
