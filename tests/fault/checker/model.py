@@ -247,6 +247,14 @@ class Checker:
                     self.violation("L6", f"append {append.op} expected {write['stream']} at {expected}, "
                                          f"and was written at {first.revision}")
 
+    def _undeleting_ends(self, final, index):
+        """Whether what an append wrote to undelete its streams follows, and the last of that bears the mark."""
+        while index < len(final) and final[index].stream.startswith("$$") and final[index].id not in self.by_id:
+            if final[index].last:
+                return True
+            index += 1
+        return False
+
     def _contiguous(self, final):
         closed, current = set(), None
         for index, event in enumerate(final):
@@ -259,9 +267,8 @@ class Checker:
                 closed.add(current)
             current = op
             last = index + 1 == len(final) or self.by_id.get(final[index + 1].id, [None])[0] is not self.by_id[event.id][0]
-            following = final[index + 1] if index + 1 < len(final) else None
-            if last and not event.last and following and following.stream.startswith("$$"):
-                continue  # it undeleted the stream: what says so ends the append
+            if last and event.last is False and self._undeleting_ends(final, index + 1):
+                continue
             if event.last is not None and event.last != last:
                 self.violation("L5", f"the mark of the last event of append {op} stands wrong")
 
