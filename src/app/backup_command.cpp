@@ -1,14 +1,21 @@
-// immortal backup, immortal backup list, immortal backup prune, immortal restore
+// immortal backup, immortal backup list, immortal backup prune, immortal backup verify, immortal
+// restore
 #include "app/data_folder.hpp"
 #include "app/log_tool.hpp"
 #include "app/tool.hpp"
 #include "base/clock.hpp"
 #include "base/file.hpp"
+#include "base/random.hpp"
 #include "eventlog/backup.hpp"
 
 #include <fmt/format.h>
 
+#include <array>
+#include <charconv>
 #include <chrono>
+#include <optional>
+#include <poll.h>
+#include <string_view>
 #include <unistd.h>
 
 namespace immortal::app {
@@ -49,6 +56,7 @@ json::object object_of(const eventlog::backup_manifest& manifest) {
     json::object out{{"name", manifest.name().substr(manifest.name().find('/') + 1)},
                      {"logId", manifest.log.id.text()},
                      {"epoch", manifest.log.epoch},
+                     {"line", manifest.line},
                      {"created", base::iso_text(manifest.created)},
                      {"events", manifest.events},
                      {"end", manifest.end.value},
@@ -58,13 +66,49 @@ json::object object_of(const eventlog::backup_manifest& manifest) {
     return out;
 }
 
+// What holds the folder of the backups, and how others wait for it.
+eventlog::lease_options lease_of(const backup_options& options) {
+    std::array<char, 256> host{};
+    const bool is_named = gethostname(host.data(), host.size() - 1) == 0;
+    bool told = options.json;
+    return {.holder = fmt::format("process {} on {}", getpid(),
+                                  is_named ? host.data() : "a host without a name"),
+            .time = std::chrono::seconds(options.lease_seconds),
+            .wait = [told](std::chrono::milliseconds time, std::string_view holder) mutable {
+                if (!told) {
+                    fmt::print(stderr,
+                               "immortal: the folder is reserved for {}; waiting to see whether "
+                               "that one is still at work\n",
+                               holder);
+                    told = true;
+                }
+                return poll(nullptr, 0, static_cast<int>(time.count())) == 0;
+            }};
+}
+
+void print_made(const eventlog::backup_report& made) {
+    fmt::print("Backup {}: {} events up to position {}, {} bytes; {} bytes were new.\n",
+               text_of(object_of(made.manifest), "name"), made.manifest.events,
+               made.manifest.end.value, made.manifest.stored_bytes(), made.bytes_new);
+    if (made.begun) {
+        fmt::print("This is the first backup of line {}: the log does not continue backup {}. It "
+                   "agrees with the backups up to position {} and went another way from there, or "
+                   "does not reach as far: its data folder was rolled back, or is a copy. The "
+                   "earlier backups stay and can be restored by name; a restore without a name "
+                   "takes the newest of this line.\n",
+                   made.manifest.line, made.begun->left, made.begun->fork.value);
+    }
+}
+
 int make(const backup_options& options, const settings& loaded, eventlog::backup_target& target) {
     base::posix_file_system files;
     base::system_clock clock;
     const auto data = data_folder::absolute(loaded.server.data);
     progress_line line(!options.json);
-    const auto made = eventlog::make_backup((data / "events").string(), files, clock, target,
-                                            [&line](const auto& at) { return line.show(at); });
+    const auto made =
+        eventlog::make_backup((data / "events").string(), files, clock, target,
+                              {.progress = [&line](const auto& now) { return line.show(now); },
+                               .lease = lease_of(options)});
     if (!made && made.error().code == base::errc::not_found) {
         return report({base::errc::not_found, "There is no event log in " + data.string() +
                                                   "; name its folder with --data."});
@@ -76,11 +120,14 @@ int make(const backup_options& options, const settings& loaded, eventlog::backup
         json::object out = object_of(made->manifest);
         out["bytesNew"] = made->bytes_new;
         out["piecesNew"] = made->blobs_new;
+        out["beginsLine"] = made->begun.has_value();
+        if (made->begun) {
+            out["leftBackup"] = made->begun->left;
+            out["forkPosition"] = made->begun->fork.value;
+        }
         print_json_line(out);
     } else {
-        fmt::print("Backup {}: {} events up to position {}, {} bytes; {} bytes were new.\n",
-                   text_of(object_of(made->manifest), "name"), made->manifest.events,
-                   made->manifest.end.value, made->manifest.stored_bytes(), made->bytes_new);
+        print_made(*made);
     }
     return exit_success;
 }
@@ -91,19 +138,28 @@ int list(const backup_options& options, eventlog::backup_target& target) {
         return report(entries.error());
     }
     bool good = true;
+    std::uint32_t line = 1;
     for (const eventlog::backup_entry& entry : *entries) {
-        good = good && entry.manifest.has_value();
+        good = good && entry.good();
         if (options.json) {
-            print_json_line(entry.manifest
-                                ? object_of(*entry.manifest)
-                                : json::object{{"name", entry.name},
-                                               {"problem", entry.manifest.error().message}});
-        } else if (entry.manifest) {
+            json::object out =
+                entry.manifest ? object_of(*entry.manifest) : json::object{{"name", entry.name}};
+            if (!entry.good()) {
+                out["problem"] = entry.problem().message;
+            }
+            print_json_line(out);
+            continue;
+        }
+        if (entry.place().line > line) {
+            line = entry.place().line;
+            fmt::print("Line {}, begun by a log that did not continue the backups above:\n", line);
+        }
+        if (entry.good()) {
             fmt::print("{}  {}  {} events, {} bytes\n", entry.name,
                        base::iso_text(entry.manifest->created), entry.manifest->events,
                        entry.manifest->stored_bytes());
         } else {
-            fmt::print("{}  DAMAGED: {}\n", entry.name, entry.manifest.error().message);
+            fmt::print("{}  CANNOT BE RESTORED: {}\n", entry.name, entry.problem().message);
         }
     }
     if (entries->empty() && !options.json) {
@@ -113,19 +169,85 @@ int list(const backup_options& options, eventlog::backup_target& target) {
 }
 
 int prune(const backup_options& options, eventlog::backup_target& target) {
-    const auto done = eventlog::prune_backups(target, options.keep);
+    base::system_clock clock;
+    const auto done =
+        eventlog::prune_backups(target, clock,
+                                {.keep = options.keep,
+                                 .grace = std::chrono::hours(options.grace_hours),
+                                 .dropped_line = static_cast<std::uint32_t>(options.dropped_line),
+                                 .lease = lease_of(options)});
     if (!done) {
         return report(done.error());
     }
     if (options.json) {
         print_json_line({{"backupsRemoved", done->backups_removed},
                          {"piecesRemoved", done->blobs_removed},
-                         {"bytesRemoved", done->bytes_removed}});
-    } else {
-        fmt::print("{} backups and {} pieces were removed: {} bytes.\n", done->backups_removed,
-                   done->blobs_removed, done->bytes_removed);
+                         {"bytesRemoved", done->bytes_removed},
+                         {"piecesWaiting", done->blobs_waiting},
+                         {"bytesWaiting", done->bytes_waiting}});
+        return exit_success;
+    }
+    fmt::print("{} backups and {} pieces were removed: {} bytes.\n", done->backups_removed,
+               done->blobs_removed, done->bytes_removed);
+    if (done->blobs_waiting > 0) {
+        fmt::print("{} pieces ({} bytes) are needed no more; a prune removes them {} hours after "
+                   "one first found them so.\n",
+                   done->blobs_waiting, done->bytes_waiting, options.grace_hours);
     }
     return exit_success;
+}
+
+// "N" or "P%".
+std::optional<eventlog::backup_sample> sample_of(std::string_view text) {
+    const bool is_percent = text.ends_with('%');
+    text.remove_suffix(is_percent ? 1 : 0);
+    std::uint64_t number = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (read.ec != std::errc() || read.ptr != text.data() + text.size() || number == 0 ||
+        (is_percent && number > 100)) {
+        return std::nullopt;
+    }
+    return is_percent ? eventlog::backup_sample{.percent = number}
+                      : eventlog::backup_sample{.pieces = number};
+}
+
+int verify(const backup_options& options, eventlog::backup_target& target) {
+    base::system_random random;
+    progress_line line(!options.json);
+    eventlog::backup_check_options wanted{
+        .backup = options.backup, .progress = [&line](const auto& now) { return line.show(now); }};
+    if (!options.sample.empty()) {
+        wanted.sample = sample_of(options.sample);
+        if (!wanted.sample) {
+            return report({base::errc::invalid_argument,
+                           "--sample takes a number of pieces (20) or a share of them (5%)."},
+                          exit_usage);
+        }
+    }
+    const auto found = eventlog::check_backups(target, random, wanted);
+    if (!found) {
+        return report(found.error());
+    }
+    if (options.json) {
+        json::array findings;
+        for (const std::string& finding : found->findings) {
+            findings.emplace_back(finding);
+        }
+        print_json_line({{"sound", found->sound()},
+                         {"backups", found->backups},
+                         {"pieces", found->pieces},
+                         {"piecesRead", found->pieces_read},
+                         {"bytesRead", found->bytes_read},
+                         {"findings", std::move(findings)}});
+    } else {
+        for (const std::string& finding : found->findings) {
+            fmt::print("{}\n", finding);
+        }
+        fmt::print("{} backups, {} pieces, of which {} were read ({} bytes): {}.\n", found->backups,
+                   found->pieces, found->pieces_read, found->bytes_read,
+                   found->sound() ? "sound" : "DAMAGED");
+    }
+    return found->sound() ? exit_success : exit_failure;
 }
 
 base::result<eventlog::restore_report> restore_into(const std::filesystem::path& data,
@@ -144,7 +266,7 @@ base::result<eventlog::restore_report> restore_into(const std::filesystem::path&
         wanted.at = base::position{*options.at};
     }
     progress_line line(!options.json);
-    wanted.progress = [&line](const auto& at) { return line.show(at); };
+    wanted.progress = [&line](const auto& now) { return line.show(now); };
     auto done = eventlog::restore_backup(*from, (*folder)->events().string(), files, clock, wanted);
     if (!done && done.error().code == base::errc::already_exists && done.error().reason.empty()) {
         return base::fail(base::errc::already_exists,
@@ -171,6 +293,8 @@ int run_backup(const backup_options& options) {
         return list(options, *target);
     case backup_options::action::prune:
         return prune(options, *target);
+    case backup_options::action::verify:
+        return verify(options, *target);
     }
     return exit_failure;
 }

@@ -194,7 +194,8 @@ void add_log_commands(CLI::App& app, parse& into) {
     log->require_subcommand(1);
     CLI::App* info = log->add_subcommand("info", "What the log is and how far it goes");
     CLI::App* verify = log->add_subcommand(
-        "verify", "Reads the whole log and checks every byte; the server must not run");
+        "verify", "Reads the whole log and checks every byte; beside a running server up to the "
+                  "head at its beginning");
     for (CLI::App* one : {info, verify}) {
         add_configuration(*one, into.log.config);
         add_json(*one, into.log.json);
@@ -218,13 +219,35 @@ void add_backup_commands(CLI::App& app, parse& into) {
     CLI::App* list = backup->add_subcommand("list", "Shows the backups in a folder");
     CLI::App* prune =
         backup->add_subcommand("prune", "Removes old backups and the pieces only they need");
-    for (CLI::App* one : {list, prune}) {
+    CLI::App* verify = backup->add_subcommand(
+        "verify", "Reads backups and checks every piece and the chain, without restoring");
+    for (CLI::App* one : {list, prune, verify}) {
         one->add_option("--from", to.place, "Folder of the backups")->type_name("DIR")->required();
         add_json(*one, to.json);
     }
-    prune->add_option("--keep", to.keep, "Keep so many of the newest")
+    for (CLI::App* one : {backup, prune}) {
+        one->add_option("--lease", to.lease_seconds,
+                        "Seconds for which the folder stays reserved when this command is killed")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 86'400));
+    }
+    prune->add_option("--keep", to.keep, "Keep so many of the newest of each line")
         ->required()
         ->check(CLI::PositiveNumber);
+    prune
+        ->add_option("--grace-hours", to.grace_hours,
+                     "Remove a piece when it was found not to be needed so long ago")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 24 * 366));
+    prune->add_option("--drop-line", to.dropped_line, "Remove all backups of this line")
+        ->check(CLI::PositiveNumber);
+    verify->add_option("--backup", to.backup,
+                       "Only the one of this name, as `backup list` shows it (default: all)");
+    verify
+        ->add_option("--sample", to.sample,
+                     "Read only so many pieces, or so many percent, drawn at random")
+        ->type_name("N|P%");
+    verify->callback([&to] { to.what = action::verify; });
     list->callback([&to] { to.what = action::list; });
     prune->callback([&to] { to.what = action::prune; });
     backup->callback([&into, &to, place] {

@@ -83,11 +83,16 @@ struct scavenge_command_options {
 [[nodiscard]] int run_log_scavenge(const scavenge_command_options& options);
 
 struct backup_options {
-    enum class action { make, list, prune };
+    enum class action { make, list, prune, verify };
     configuration config;
     action what = action::make;
     std::filesystem::path place;
+    std::uint64_t lease_seconds = 120;
     std::uint64_t keep = 0; // to prune
+    std::uint64_t grace_hours = 24;
+    std::uint64_t dropped_line = 0; // 0: none
+    std::string backup;             // to verify; empty: all
+    std::string sample;             // "N" or "P%"; empty: everything
     bool json = false;
 };
 [[nodiscard]] int run_backup(const backup_options& options);

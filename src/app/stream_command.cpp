@@ -20,8 +20,16 @@ void print_findings(const eventlog::verify_report& found) {
                        ? " (never acknowledged; the next start cuts it off)"
                        : "");
     }
+    if (found.findings_left_out > 0) {
+        fmt::print("and {} more places\n", found.findings_left_out);
+    }
     fmt::print("{} segments, {} appends, {} events, {} bytes: {}.\n", found.segments, found.frames,
                found.events, found.bytes, found.sound() ? "sound" : "DAMAGED");
+    if (found.open_elsewhere) {
+        fmt::print("The log is open in another process: it was checked up to position {}, its head "
+                   "when this began.\n",
+                   found.end.value);
+    }
 }
 
 json::object findings_object(const eventlog::verify_report& found) {
@@ -33,10 +41,18 @@ json::object findings_object(const eventlog::verify_report& found) {
                                         {"offset", finding.offset},
                                         {"what", finding.what}});
     }
-    return {{"sound", found.sound()},   {"logId", found.log.id.text()},
-            {"epoch", found.log.epoch}, {"segments", found.segments},
-            {"appends", found.frames},  {"events", found.events},
-            {"bytes", found.bytes},     {"findings", std::move(findings)}};
+    return {{"sound", found.sound()},
+            {"logId", found.log.id.text()},
+            {"epoch", found.log.epoch},
+            {"segments", found.segments},
+            {"appends", found.frames},
+            {"events", found.events},
+            {"bytes", found.bytes},
+            {"end", found.end.value},
+            {"openElsewhere", found.open_elsewhere},
+            {"readings", found.readings},
+            {"findingsLeftOut", found.findings_left_out},
+            {"findings", std::move(findings)}};
 }
 
 } // namespace
@@ -93,13 +109,15 @@ int run_log_verify(const log_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
+    // Without a server it keeps one from starting; beside one it reads what is durable.
     const auto folder = data_folder::open(loaded->server.data, "immortal log verify",
                                           data_folder::when_absent::refuse);
-    if (!folder) {
+    if (!folder && folder.error().reason != "in_use") {
         return report(folder.error());
     }
     base::posix_file_system files;
-    const auto found = eventlog::verify((*folder)->events().string(), files);
+    const auto events = data_folder::absolute(loaded->server.data) / "events";
+    const auto found = eventlog::verify(events.string(), files);
     if (!found) {
         return report(found.error());
     }

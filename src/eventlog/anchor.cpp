@@ -119,4 +119,21 @@ base::file_status head_anchor::store(const anchor_state& state) {
     return {};
 }
 
+// The writer changes one slot at a time: one of them is whole at any instant, but not always the
+// same one while both are read.
+base::file_result<std::optional<anchor_state>>
+read_anchor_beside_writer(base::file_system& files, const std::string& folder) {
+    constexpr int attempts_max = 100;
+    for (int attempt = 0; attempt < attempts_max; ++attempt) {
+        const auto anchor = head_anchor::open(files, folder, base::open_mode::read);
+        if (!anchor) {
+            return std::unexpected(anchor.error());
+        }
+        if (*anchor) {
+            return (*anchor)->state();
+        }
+    }
+    return std::nullopt;
+}
+
 } // namespace immortal::eventlog

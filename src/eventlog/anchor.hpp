@@ -45,4 +45,8 @@ private:
     std::uint64_t sequence_;
 };
 
+// The state of an anchor that its log's writer may change meanwhile. Errors and no value as open().
+[[nodiscard]] base::file_result<std::optional<anchor_state>>
+read_anchor_beside_writer(base::file_system& files, const std::string& folder);
+
 } // namespace immortal::eventlog

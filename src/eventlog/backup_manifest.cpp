@@ -15,7 +15,6 @@ using base::errc;
 using base::fail;
 
 constexpr std::string_view title = "immortal-backup ";
-constexpr std::string_view first_line = "immortal-backup 1 ";
 constexpr std::size_t hex_size = 64;
 
 std::string hash_of(std::string_view text) {
@@ -92,19 +91,25 @@ json::object object_of(const backup_segment& segment) {
         pieces.push_back(
             json::object{{"offset", piece.offset}, {"size", piece.size}, {"sha256", piece.sha256}});
     }
-    return {{"number", segment.number},       {"first", segment.first_position},
-            {"size", segment.logical_size},   {"headerCrc", segment.header_crc},
-            {"scavenged", segment.scavenged}, {"pieces", std::move(pieces)}};
+    json::object out{{"number", segment.number},       {"first", segment.first_position},
+                     {"size", segment.logical_size},   {"headerCrc", segment.header_crc},
+                     {"scavenged", segment.scavenged}, {"pieces", std::move(pieces)}};
+    if (!segment.header_sha256.empty()) {
+        out["header"] = segment.header_sha256;
+    }
+    return out;
 }
 
-backup_segment segment_of(const json::value& from, object_reader& outer) {
+backup_segment segment_of(const json::value& from, std::uint32_t version, object_reader& outer) {
     object_reader in(from);
     backup_segment out{.number = in.small("number"),
                        .first_position = in.number("first"),
                        .logical_size = in.number("size"),
                        .header_crc = in.small("headerCrc"),
+                       .header_sha256 = version == 1 ? std::string() : in.text("header"),
                        .scavenged = in.flag("scavenged"),
                        .pieces = {}};
+    in.demand(version == 1 || is_hash(out.header_sha256));
     for (const json::value& each : in.list("pieces")) {
         object_reader piece(each);
         out.pieces.push_back({piece.number("offset"), piece.number("size"), piece.text("sha256")});
@@ -138,8 +143,34 @@ bool consistent(const backup_manifest& manifest) {
 
 } // namespace
 
-std::string backup_manifest::name() const {
-    return fmt::format("manifests/{:010}-{:020}.json", log.epoch, end.value);
+std::string backup_place::blob() const {
+    const std::string suffix = line == 1 ? "" : fmt::format("-line{}", line);
+    return fmt::format("manifests/{:010}-{:020}{}.json", epoch, end.value, suffix);
+}
+
+std::optional<backup_place> backup_place::parse(std::string_view name) {
+    constexpr std::size_t epoch_digits = 10;
+    constexpr std::size_t end_digits = 20;
+    constexpr std::string_view line_mark = "-line";
+    constexpr std::size_t line_at = epoch_digits + 1 + end_digits;
+    const auto read = [](std::string_view digits, auto& out) {
+        const char* const last = digits.data() + digits.size();
+        const auto done = std::from_chars(digits.data(), last, out);
+        return done.ec == std::errc() && done.ptr == last;
+    };
+    backup_place out;
+    if (!name.ends_with(".json") || name.size() < line_at ||
+        !read(name.substr(0, epoch_digits), out.epoch) ||
+        !read(name.substr(epoch_digits + 1, end_digits), out.end.value)) {
+        return std::nullopt;
+    }
+    name.remove_suffix(std::string_view(".json").size());
+    const std::string_view rest = name.size() < line_at ? "" : name.substr(line_at);
+    const bool good = rest.empty() || (rest.starts_with(line_mark) &&
+                                       read(rest.substr(line_mark.size()), out.line));
+    // One name for each place.
+    return good && out.blob() == fmt::format("manifests/{}.json", name) ? std::optional(out)
+                                                                        : std::nullopt;
 }
 
 std::uint64_t backup_manifest::stored_bytes() const {
@@ -159,31 +190,37 @@ std::string to_text(const backup_manifest& manifest) {
     for (const backup_segment& segment : manifest.segments) {
         segments.push_back(object_of(segment));
     }
-    const std::string body =
-        json::serialize(json::object{{"logId", manifest.log.id.text()},
-                                     {"epoch", manifest.log.epoch},
-                                     {"created", base::iso_text(manifest.created)},
-                                     {"end", manifest.end.value},
-                                     {"events", manifest.events},
-                                     {"lastEvent", manifest.last_event.value},
-                                     {"chain", base::hex(manifest.chain)},
-                                     {"segments", std::move(segments)}});
-    return std::string(first_line) + hash_of(body) + "\n" + body;
+    json::object object{{"logId", manifest.log.id.text()},
+                        {"epoch", manifest.log.epoch},
+                        {"created", base::iso_text(manifest.created)},
+                        {"end", manifest.end.value},
+                        {"events", manifest.events},
+                        {"lastEvent", manifest.last_event.value},
+                        {"chain", base::hex(manifest.chain)},
+                        {"segments", std::move(segments)}};
+    if (manifest.version > 1) {
+        object["line"] = manifest.line;
+    }
+    const std::string body = json::serialize(object);
+    return fmt::format("{}{} {}\n{}", title, manifest.version, hash_of(body), body);
 }
 
 base::result<backup_manifest> parse_manifest(const std::string& name, std::string_view text) {
     const auto damaged = [&] {
         return fail(errc::corrupt, "the manifest " + name + " is damaged");
     };
-    const std::size_t head = first_line.size() + hex_size + 1;
-    if (!text.starts_with(first_line)) {
-        return text.starts_with(title)
-                   ? fail(errc::invalid_argument,
-                          "the manifest " + name + " was written by a newer version")
-                   : damaged();
+    if (!text.starts_with(title) || text.size() < title.size() + 2) {
+        return damaged();
     }
+    const char version = text[title.size()];
+    if (text[title.size() + 1] != ' ' || version < '1' || version > '2') {
+        return fail(errc::invalid_argument,
+                    "the manifest " + name + " was written by a newer version");
+    }
+    const std::size_t hash_at = title.size() + 2;
+    const std::size_t head = hash_at + hex_size + 1;
     if (text.size() < head || text[head - 1] != '\n' ||
-        text.substr(first_line.size(), hex_size) != hash_of(text.substr(head))) {
+        text.substr(hash_at, hex_size) != hash_of(text.substr(head))) {
         return damaged();
     }
     const auto parsed = base::parse_json(text.substr(head), 16);
@@ -195,6 +232,8 @@ base::result<backup_manifest> parse_manifest(const std::string& name, std::strin
     const auto id = base::uuid::parse(in.text("logId"));
     const auto created = base::parse_iso(in.text("created"));
     in.demand(id && created);
+    out.version = static_cast<std::uint32_t>(version - '0');
+    out.line = out.version == 1 ? 1 : in.small("line");
     out.log = {id.value_or(base::uuid{}), in.small("epoch")};
     out.created = created.value_or(base::utc_time{});
     out.end = {in.number("end")};
@@ -202,7 +241,7 @@ base::result<backup_manifest> parse_manifest(const std::string& name, std::strin
     out.last_event = {in.number("lastEvent")};
     out.chain = digest_of(in.text("chain"), in);
     for (const json::value& segment : in.list("segments")) {
-        out.segments.push_back(segment_of(segment, in));
+        out.segments.push_back(segment_of(segment, out.version, in));
     }
     if (!in.good() || !consistent(out) || out.name() != name) {
         return damaged();

@@ -12,6 +12,7 @@ using base::fail;
 using base::file_error;
 
 constexpr std::string_view part_suffix = ".part"; // not whole yet
+constexpr int parts_max = 1000;                   // of one blob, left by interrupted ones
 
 std::unexpected<base::error> environment(const file_error& problem) {
     base::log_error("eventlog", "the backup folder", {{"cause", problem.text}});
@@ -25,15 +26,11 @@ public:
 
     base::status put(const std::string& name, std::span<const std::byte> bytes) override {
         const std::string path = folder_ + "/" + name;
-        const std::string parent = folder_ + "/" + name.substr(0, name.find('/'));
-        IMMORTAL_ASSERT(std::ranges::count(name, '/') == 1);
-        const std::string part = path + std::string(part_suffix);
+        const std::string parent = parent_of(name);
+        std::string part;
         auto done = files_.make_directory(parent);
-        if (done) {
-            done = remove_file(part);
-        }
         auto file =
-            done ? files_.open(part, base::open_mode::create_new)
+            done ? open_part(path, part)
                  : base::file_result<std::unique_ptr<base::file>>(std::unexpected(done.error()));
         if (!file) {
             return environment(file.error());
@@ -41,6 +38,24 @@ public:
         done = (*file)->write_at(0, bytes);
         done = done ? (*file)->sync() : done;
         done = done ? files_.rename(part, path) : done;
+        done = done ? files_.sync_directory(parent) : done;
+        return done ? base::status{} : environment(done.error());
+    }
+
+    base::status create(const std::string& name, std::span<const std::byte> bytes) override {
+        const std::string parent = parent_of(name);
+        auto done = files_.make_directory(parent);
+        auto file =
+            done ? files_.open(folder_ + "/" + name, base::open_mode::create_new)
+                 : base::file_result<std::unique_ptr<base::file>>(std::unexpected(done.error()));
+        if (!file && file.error().what == file_error::kind::exists) {
+            return fail(base::errc::already_exists, name + " is there");
+        }
+        if (!file) {
+            return environment(file.error());
+        }
+        done = (*file)->write_at(0, bytes);
+        done = done ? (*file)->sync() : done;
         done = done ? files_.sync_directory(parent) : done;
         return done ? base::status{} : environment(done.error());
     }
@@ -78,6 +93,9 @@ public:
             }
             auto file = files_.open(folder_ + "/" + folder + "/" + name, base::open_mode::read);
             const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
+            if (!file && file.error().what == file_error::kind::not_found) {
+                continue; // removed meanwhile
+            }
             if (!file || !size) {
                 return environment(file ? size.error() : file.error());
             }
@@ -91,7 +109,42 @@ public:
         return done ? base::status{} : environment(done.error());
     }
 
+    base::status remove_unfinished(const std::string& folder) override {
+        const std::string path = folder_ + "/" + folder;
+        const auto names = files_.list(path);
+        if (!names) {
+            return names.error().what == file_error::kind::not_found ? base::status{}
+                                                                     : environment(names.error());
+        }
+        for (const std::string& name : *names) {
+            if (!name.ends_with(part_suffix)) {
+                continue;
+            }
+            if (auto done = remove_file(path + "/" + name); !done) {
+                return environment(done.error());
+            }
+        }
+        return {};
+    }
+
 private:
+    [[nodiscard]] std::string parent_of(const std::string& name) const {
+        IMMORTAL_ASSERT(std::ranges::count(name, '/') == 1);
+        return folder_ + "/" + name.substr(0, name.find('/'));
+    }
+
+    // A name of its own, so that two processes that put the same blob never write into one file.
+    base::file_result<std::unique_ptr<base::file>> open_part(const std::string& path,
+                                                             std::string& part) {
+        for (int number = 0;; ++number) {
+            part = path + "." + std::to_string(number) + std::string(part_suffix);
+            auto file = files_.open(part, base::open_mode::create_new);
+            if (file || file.error().what != file_error::kind::exists || number == parts_max) {
+                return file;
+            }
+        }
+    }
+
     base::file_status remove_file(const std::string& path) {
         auto removed = files_.remove(path);
         return removed || removed.error().what == file_error::kind::not_found ? base::file_status{}

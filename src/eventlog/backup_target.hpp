@@ -1,4 +1,5 @@
-// Where backups go: named blobs, as an object store has them.
+// Where backups go: named blobs in a few folders. Today a folder of a file system
+// (make_folder_target).
 #pragma once
 
 #include "base/file.hpp"
@@ -14,13 +15,18 @@
 namespace immortal::eventlog {
 
 // Names are of the form "folder/name": letters, digits, '-', '.', with exactly one '/'. Calls
-// block. One thread at a time. Errors: unavailable, exhausted (no space), forbidden.
+// block. One thread at a time for each object; other objects and processes may work on the same
+// place. Errors: unavailable, exhausted (no space), forbidden.
 class backup_target {
 public:
     virtual ~backup_target() = default;
     // Durable when it returns. A reader sees the old blob, or none, or all of the new one.
     [[nodiscard]] virtual base::status put(const std::string& name,
                                            std::span<const std::byte> bytes) = 0;
+    // Makes the blob if there is none of that name: of several that try, one succeeds. Durable when
+    // it returns; until then a reader may see a part of it. Errors: also already_exists.
+    [[nodiscard]] virtual base::status create(const std::string& name,
+                                              std::span<const std::byte> bytes) = 0;
     // Errors: also not_found.
     [[nodiscard]] virtual base::result<std::vector<std::byte>> get(const std::string& name) = 0;
     struct blob {
@@ -31,6 +37,8 @@ public:
     [[nodiscard]] virtual base::result<std::vector<blob>> list(const std::string& folder) = 0;
     // Fine if there is none of that name.
     [[nodiscard]] virtual base::status remove(const std::string& name) = 0;
+    // Removes what put() left in `folder` where it was interrupted; one that is under way fails.
+    [[nodiscard]] virtual base::status remove_unfinished(const std::string& folder) = 0;
 };
 
 // Blobs as files below `folder`, which is made if need be. `files` outlives it.

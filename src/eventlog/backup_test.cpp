@@ -1,5 +1,5 @@
 #include "eventlog/backup.hpp"
-#include "eventlog/scavenge_fixture.hpp"
+#include "eventlog/backup_fixture.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,65 +10,6 @@ namespace {
 
 using base::cut_policy;
 using base::errc;
-
-class backups : public scavenge_fixture {
-protected:
-    static constexpr const char* copy = "/copy";
-
-    base::result<backup_report> back_up(const progress_callback& progress = {}) {
-        return make_backup(folder, disk, clock, *target_, progress);
-    }
-    base::result<restore_report> restore(const restore_options& options = {}) {
-        return restore_backup(*target_, copy, disk, clock, options);
-    }
-    void remove_copy() {
-        const auto names = disk.list(copy);
-        for (const std::string& name : names ? *names : std::vector<std::string>{}) {
-            ASSERT_TRUE(disk.remove(std::string(copy) + "/" + name));
-        }
-    }
-    base::status open_copy() {
-        open_.reset();
-        settings.folder = copy;
-        const auto opened = try_open();
-        settings.folder = folder;
-        return opened;
-    }
-    // The copy is sound, and its readers see what `expected` says; then the original is open again.
-    void expect_copy_holds(const std::map<std::uint64_t, recorded_event>& expected) {
-        const auto found = verify(copy, disk);
-        ASSERT_TRUE(found) << found.error().message;
-        for (const verify_finding& finding : found->findings) {
-            ADD_FAILURE() << finding.file << " at " << finding.offset << ": " << finding.what;
-        }
-        const auto opened = open_copy();
-        ASSERT_TRUE(opened) << opened.error().message;
-        const auto now = all_events();
-        ASSERT_EQ(now.size(), expected.size());
-        for (const auto& [at, event] : expected) {
-            const auto same = now.find(at);
-            ASSERT_NE(same, now.end()) << at;
-            EXPECT_EQ(same->second.id, event.id);
-            EXPECT_EQ(same->second.data, event.data);
-            EXPECT_EQ(same->second.metadata, event.metadata);
-            EXPECT_EQ(same->second.revision, event.revision);
-            EXPECT_EQ(same->second.created, event.created);
-            EXPECT_EQ(open_->stream_head(event.stream).has_value(), true);
-        }
-        const auto next = append("new", expected_revision::no_stream(), events_of(90'000, 1));
-        EXPECT_TRUE(next) << next.error().message;
-        reopen();
-    }
-    static std::vector<std::string> blob_paths(base::memory_file_system& on, const char* kind) {
-        std::vector<std::string> out;
-        for (const std::string& name : on.list(std::string("/backup/") + kind).value()) {
-            out.push_back(std::string("/backup/") + kind + "/" + name);
-        }
-        return out;
-    }
-
-    std::unique_ptr<backup_target> target_ = make_folder_target(disk, "/backup");
-};
 
 TEST_F(backups, of_a_log_that_is_open_and_restored_is_the_same_log_in_a_new_epoch) {
     write("s", 40);
@@ -155,7 +96,7 @@ TEST_F(backups, of_scavenged_segments_restore_to_any_position) {
     const auto made = back_up();
     ASSERT_TRUE(made) << made.error().message;
     EXPECT_TRUE(made->manifest.segments.front().scavenged);
-    ASSERT_EQ(prune_backups(*target_, 1)->backups_removed, 1u);
+    ASSERT_EQ(prune_backups(*target_, clock, {.keep = 1})->backups_removed, 1u);
     const auto all = all_events();
     const std::uint64_t end = open_->head().end.value;
     for (std::uint64_t at = 0; at < end; at += 333) {
@@ -286,7 +227,7 @@ TEST_F(backups, every_flipped_bit_and_missing_piece_is_named) {
 TEST_F(backups, stop_when_told_and_go_on_with_what_is_there) {
     write("s", 60);
     int calls = 0;
-    const auto stopped = back_up([&](const backup_progress&) { return ++calls < 6; });
+    const auto stopped = back_up({.progress = [&](const backup_progress&) { return ++calls < 6; }});
     ASSERT_FALSE(stopped);
     EXPECT_EQ(stopped.error().code, errc::cancelled);
     const std::size_t stored = blob_paths(disk, "blobs").size();
@@ -304,10 +245,17 @@ TEST_F(backups, pruned_keep_what_the_newest_need) {
         ASSERT_TRUE(back_up());
     }
     disk.set_contents("/backup/blobs/" + std::string(64, 'a'), "of a backup that was killed");
-    const auto pruned = prune_backups(*target_, 2);
+    const auto pruned = prune_backups(*target_, clock, {.keep = 2});
     ASSERT_TRUE(pruned) << pruned.error().message;
     EXPECT_EQ(pruned->backups_removed, 3u);
-    EXPECT_GE(pruned->blobs_removed, 1u);
+    EXPECT_EQ(pruned->blobs_removed, 0u);
+    EXPECT_GE(pruned->blobs_waiting, 1u);
+    clock.advance(std::chrono::hours(24) + std::chrono::seconds(1));
+    const auto later = prune_backups(*target_, clock, {.keep = 2});
+    ASSERT_TRUE(later) << later.error().message;
+    EXPECT_EQ(later->blobs_removed, pruned->blobs_waiting);
+    EXPECT_EQ(later->bytes_removed, pruned->bytes_waiting);
+    EXPECT_EQ(later->blobs_waiting, 0u);
     for (const backup_entry& entry : *list_backups(*target_)) {
         restore_options options;
         options.backup = entry.name;
@@ -359,7 +307,7 @@ TEST_F(backups, a_power_cut_at_any_step) {
             ASSERT_TRUE(kept);
             ASSERT_FALSE(kept->empty());
             for (const backup_entry& entry : *kept) {
-                ASSERT_TRUE(entry.manifest) << entry.manifest.error().message;
+                ASSERT_TRUE(entry.good()) << entry.problem().message;
             }
             ASSERT_TRUE(!made || kept->size() == 2) << "an acknowledged backup is lost";
             // The copy is refused as incomplete, or is whole.
@@ -375,7 +323,7 @@ TEST_F(backups, a_power_cut_at_any_step) {
                     continue;
                 }
             }
-            ASSERT_TRUE(back_up());
+            ASSERT_TRUE(back_up({.lease = patient()}));
             const auto again = restore();
             ASSERT_TRUE(again) << again.error().message;
             ASSERT_EQ(again->events, all.size());

@@ -1,8 +1,10 @@
 // Damage at rest: cut tails, flipped bits, missing and misplaced files.
 #include "eventlog/log_fixture.hpp"
+#include "eventlog/scavenger.hpp"
 #include "eventlog/verify.hpp"
 
 #include <cstring>
+#include <functional>
 
 namespace immortal::eventlog {
 namespace {
@@ -50,8 +52,131 @@ TEST_F(damage_test, a_sound_log_is_reported_sound) {
     EXPECT_EQ(report->events, 36u);
     EXPECT_EQ(report->frames, 12u);
     EXPECT_EQ(report->segments, last_ + 1);
+    EXPECT_FALSE(report->open_elsewhere);
+    EXPECT_EQ(report->readings, 1u);
+}
+
+TEST_F(damage_test, an_open_log_is_checked_up_to_the_head_of_the_beginning) {
     reopen();
-    EXPECT_EQ(verify(folder, disk).error().reason, "in_use");
+    const std::uint64_t head = open_->head().end.value;
+    // What a writer has on the disk and has not acknowledged is not looked at.
+    const std::string path = segment_path(last_);
+    disk.set_contents(path, disk.contents(path) + "half of the next frame");
+    const auto report = verify(folder, disk);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_TRUE(report->open_elsewhere);
+    EXPECT_TRUE(report->findings.empty());
+    EXPECT_EQ(report->events, 36u);
+    EXPECT_EQ(report->end.value, head);
+    EXPECT_EQ(report->bytes, head);
+    disk.flip_bit(segment_path(1), sizeof(format::segment_header) + 150, 0);
+    const auto damaged = verify(folder, disk);
+    ASSERT_TRUE(damaged);
+    EXPECT_FALSE(damaged->sound());
+    EXPECT_EQ(damaged->findings.front().file, "segment-00000001.log");
+}
+
+// Segments are closed and scavenged while the log is read, at each of the reader's steps in turn.
+TEST_F(damage_test, a_log_that_is_written_and_scavenged_meanwhile_is_sound) {
+    class busy_files final : public base::file_system {
+    public:
+        explicit busy_files(base::file_system& inner) : inner_(inner) {}
+        base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
+                                                            base::open_mode mode) override {
+            if (++opened == busy_at) {
+                work();
+            }
+            return inner_.open(path, mode);
+        }
+        base::file_status rename(const std::string& from, const std::string& to) override {
+            return inner_.rename(from, to);
+        }
+        base::file_status remove(const std::string& path) override { return inner_.remove(path); }
+        base::file_result<std::vector<std::string>> list(const std::string& folder) override {
+            return inner_.list(folder);
+        }
+        base::file_status make_directory(const std::string& folder) override {
+            return inner_.make_directory(folder);
+        }
+        base::file_status sync_directory(const std::string& folder) override {
+            return inner_.sync_directory(folder);
+        }
+        base::file_result<std::uint64_t> free_space(const std::string& folder) override {
+            return inner_.free_space(folder);
+        }
+        base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
+            return inner_.lock(path);
+        }
+        std::function<void()> work;
+        int opened = 0;
+        int busy_at = 0;
+
+    private:
+        base::file_system& inner_;
+    };
+    reopen();
+    std::uint64_t next = 5000;
+    for (int busy_at = 1; busy_at < 12; ++busy_at) {
+        busy_files files(disk);
+        files.busy_at = busy_at;
+        bool worked = false;
+        files.work = [&] {
+            worked = true;
+            for (int i = 0; i < 6; ++i) {
+                ASSERT_TRUE(append("c-1", expected::any(), events_of(next++, 1, 900)));
+            }
+            ASSERT_TRUE(
+                append("$$c-1", expected::any(),
+                       {{id_of(next++), "$metadata", R"({"$maxCount":2})", "", content::json}}));
+            const auto begun = open_->scavenges().start({});
+            ASSERT_TRUE(begun) << begun.error().message;
+            open_->scavenges().wait(scavenger::wait_how::to_the_end);
+            ASSERT_EQ(open_->scavenges().status().state, scavenge_state::completed);
+        };
+        const auto report = verify(folder, files, {.streams_max = 2});
+        ASSERT_TRUE(report) << report.error().message;
+        EXPECT_TRUE(worked);
+        for (const verify_finding& finding : report->findings) {
+            ADD_FAILURE() << busy_at << ": " << finding.file << " at " << finding.offset << ": "
+                          << finding.what;
+        }
+    }
+}
+
+TEST_F(damage_test, revisions_are_checked_in_bounded_memory) {
+    for (const std::size_t streams_max : {std::size_t{1}, std::size_t{2}, std::size_t{1000}}) {
+        for (std::uint64_t swapped = 0; swapped < 40; ++swapped) {
+            revision_check check(streams_max);
+            std::uint64_t wrong = 0;
+            std::uint64_t readings = 0;
+            do {
+                ++readings;
+                for (std::uint64_t event = 0; event < 80; ++event) {
+                    const std::uint64_t number = event / 40 + (event == swapped ? 1 : 0);
+                    wrong += check.follows("s-" + std::to_string(event % 40), {number}) ? 0 : 1;
+                    ASSERT_LE(check.held(), streams_max);
+                }
+            } while (check.begin_next_reading());
+            EXPECT_GE(wrong, 1u) << swapped;
+            EXPECT_LE(wrong, 2 * readings) << swapped;
+            EXPECT_LE(readings, 80u);
+            EXPECT_EQ(readings == 1, streams_max == 1000);
+        }
+    }
+}
+
+TEST_F(damage_test, the_streams_that_do_not_fit_are_checked_by_more_readings) {
+    reopen();
+    for (std::uint64_t i = 0; i < 30; ++i) {
+        ASSERT_TRUE(append("many-" + std::to_string(i), expected::any(), events_of(7000 + i, 1)));
+    }
+    open_.reset();
+    const auto report = verify(folder, disk, {.streams_max = 4});
+    ASSERT_TRUE(report);
+    EXPECT_TRUE(report->findings.empty());
+    EXPECT_GT(report->readings, 4u);
+    EXPECT_EQ(report->events, 66u);
+    EXPECT_EQ(report->frames, 42u);
 }
 
 TEST_F(damage_test, a_tail_cut_anywhere_is_refused) {

@@ -2,10 +2,10 @@
 #include "base/log.hpp"
 #include "eventlog/anchor.hpp"
 #include "eventlog/backup.hpp"
+#include "eventlog/backup_pieces.hpp"
 #include "eventlog/scavenge_segment.hpp"
-#include "eventlog/scavenged_file.hpp"
 #include "eventlog/segment_files.hpp"
-#include "eventlog/segment_scan.hpp"
+#include "eventlog/segment_walk.hpp"
 
 #include <fmt/format.h>
 
@@ -46,8 +46,6 @@ private:
     base::status choose();
     base::status prepare();
     base::status fetch(const backup_segment& segment);
-    base::result<std::vector<std::byte>> fetch_piece(const backup_segment& segment,
-                                                     const backup_piece& piece);
     base::status check(const backup_segment& segment);
     base::status cut(const backup_segment& last, base::utc_time now);
     base::status cut_scavenged(const backup_segment& last, const std::string& path,
@@ -81,19 +79,22 @@ base::status restoring::choose() {
         return fail(errc::not_found, "there is no backup at this place");
     }
     const backup_entry* chosen = nullptr;
-    for (const backup_entry& entry : *entries) {
+    const auto has_place = [&](const backup_entry& entry, const backup_entry& later) {
+        return entry.manifest && later.manifest && entry.manifest->line == later.manifest->line &&
+               entry.manifest->log.epoch == later.manifest->log.epoch &&
+               entry.manifest->last_event >= *options_.at;
+    };
+    for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) { // the newest first
         const bool wanted = options_.backup.empty()
-                                ? !options_.at || !chosen || !entry.manifest || !chosen->manifest ||
-                                      entry.manifest->log.epoch != chosen->manifest->log.epoch ||
-                                      chosen->manifest->last_event < *options_.at
-                                : entry.name == options_.backup;
-        chosen = wanted ? &entry : chosen;
+                                ? !chosen || (options_.at && has_place(*entry, *chosen))
+                                : entry->name == options_.backup;
+        chosen = wanted ? &*entry : chosen;
     }
     if (chosen == nullptr) {
         return fail(errc::not_found, "there is no backup " + options_.backup);
     }
-    if (!chosen->manifest) {
-        return fail(chosen->manifest.error());
+    if (!chosen->good()) {
+        return fail(chosen->problem());
     }
     manifest_ = *chosen->manifest;
     name_ = chosen->name;
@@ -141,29 +142,13 @@ base::status restoring::prepare() {
     return synced ? base::status{} : environment(synced.error());
 }
 
-base::result<std::vector<std::byte>> restoring::fetch_piece(const backup_segment& segment,
-                                                            const backup_piece& piece) {
-    const auto place = [&] {
-        return fmt::format("{} (bytes {} to {} of {})", piece.blob(), piece.offset,
-                           piece.offset + piece.size, format::segment_name(segment.number));
-    };
-    auto bytes = target_.get(piece.blob());
-    if (!bytes && bytes.error().code == errc::not_found) {
-        return fail(errc::not_found, "a piece of the backup is missing: " + place());
-    }
-    if (bytes && (bytes->size() != piece.size || sha256_hex(*bytes) != piece.sha256)) {
-        return fail(errc::corrupt, "a piece of the backup is damaged: " + place());
-    }
-    return bytes;
-}
-
 base::status restoring::fetch(const backup_segment& segment) {
     auto file = files_.open(path_of(segment.number), open_mode::create_new);
     if (!file) {
         return environment(file.error());
     }
     for (const backup_piece& piece : segment.pieces) {
-        const auto bytes = fetch_piece(segment, piece);
+        const auto bytes = fetch_piece(target_, segment, piece);
         if (!bytes) {
             return fail(bytes.error());
         }
@@ -186,38 +171,28 @@ base::status restoring::check(const backup_segment& segment) {
                     fmt::format("the backup does not hold together: {} at offset {}: {}",
                                 format::segment_name(segment.number), offset, what));
     };
-    if (segment.scavenged) {
-        auto stored = files_.open(path_of(segment.number), open_mode::read);
-        std::array<std::byte, sizeof(format::segment_header)> bytes{};
-        const auto got = stored ? (*stored)->read_at(0, bytes)
-                                : base::file_result<std::size_t>(std::unexpected(stored.error()));
-        const auto holds =
-            got ? content_hash_holds(**stored, format::load<format::segment_header>(bytes))
-                : base::file_result<bool>(std::unexpected(got.error()));
-        if (!holds) {
-            return environment(holds.error());
-        }
-        if (!*holds) {
-            return damaged(0, "the scavenged segment fails its content hash");
-        }
-    }
-    auto file = open_segment_file(files_, path_of(segment.number), open_mode::read);
-    const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
-    if (!file || !size) {
-        return environment(file ? size.error() : file.error());
-    }
     state_.next_segment = segment.number;
-    std::optional<scan_fault> fault;
-    const auto opened = open_segment(std::move(*file), state_, fault);
-    if (!opened) {
-        return environment(opened.error());
+    auto walk = segment_walk::open(files_, folder_, segment.number);
+    if (!walk) {
+        return environment(walk.error());
     }
-    if (fault || *size != segment.logical_size) {
-        return damaged(0, fault ? fault->what : "it has another length");
+    if (walk->size() != segment.logical_size) {
+        return damaged(0, "it has another length");
     }
+    auto fault = walk->enter(state_);
+    if (fault && !*fault) {
+        fault = walk->check_contents();
+    }
+    if (!fault) {
+        return environment(fault.error());
+    }
+    if (*fault) {
+        return damaged((*fault)->offset, (*fault)->what);
+    }
+    const auto& entered = *walk->entered();
     last_ = segment.number;
     const scan_state before = state_;
-    base::position stop = (*opened)->first_frame();
+    base::position stop = entered.first_frame();
     scan_visitor visit;
     base::position frame_end;
     visit.frame = [&](const frame_view& frame) { frame_end = frame.end(); };
@@ -226,7 +201,7 @@ base::status restoring::check(const backup_segment& segment) {
             stop = frame_end;
         }
     };
-    auto scanned = scan_frames(**opened, segment.logical_size, state_, hasher_, visit);
+    auto scanned = walk->scan(segment.logical_size, state_, hasher_, visit);
     if (!scanned) {
         return environment(scanned.error());
     }
@@ -236,8 +211,7 @@ base::status restoring::check(const backup_segment& segment) {
     if (options_.at && stop < state_.end) { // again, up to that place
         ended_ = true;
         state_ = before;
-        scanned =
-            scan_frames(**opened, (*opened)->offset_of(stop), state_, hasher_, scan_visitor{});
+        scanned = walk->scan(entered.offset_of(stop), state_, hasher_);
         if (!scanned) {
             return environment(scanned.error());
         }
@@ -265,25 +239,24 @@ base::status restoring::cut_scavenged(const backup_segment& last, const std::str
         state_.end = {last.first_position};
         state_.next_segment = last.number;
     } else if (kept < last.logical_size) {
-        auto whole = open_segment_file(files_, path, open_mode::read);
-        std::optional<scan_fault> fault;
         scan_state place;
         place.log_id = manifest_.log.id;
         place.next_segment = last.number;
         place.end = {last.first_position};
-        auto old =
-            whole ? open_segment(std::move(*whole), place, fault, chain_check::unknown)
-                  : base::file_result<std::shared_ptr<segment>>(std::unexpected(whole.error()));
-        if (!old) {
-            return environment(old.error());
+        auto old = segment_walk::open(files_, folder_, last.number);
+        const auto fault =
+            old ? old->enter(place, chain_check::unknown)
+                : base::file_result<std::optional<scan_fault>>(std::unexpected(old.error()));
+        if (!fault) {
+            return environment(fault.error());
         }
-        IMMORTAL_ASSERT(!fault);
+        IMMORTAL_ASSERT(!*fault); // it was checked
         std::uint64_t removed = 0;
         const std::string shorter = path + ".rewriting";
         const auto header = write_scavenged(
             {.files = files_,
              .folder = folder_,
-             .from = *old,
+             .from = old->entered(),
              .end = state_.end,
              .last_chain = state_.chain,
              .removes = [](const record_view&) { return base::result<bool>(false); }},

@@ -8,66 +8,44 @@
 namespace immortal::eventlog {
 namespace {
 
-constexpr std::size_t piece_size = 4u << 20u;
-
-std::string header_problem(const format::segment_header& header, const scan_state& state,
-                           chain_check how) {
-    if (header.magic != format::segment_magic || header.crc != format::checksum(header)) {
-        return "the segment's header is damaged";
-    }
-    if (header.version != format::version ||
-        (header.flags & ~format::segment_flag::scavenged) != 0 ||
-        header.chain_algorithm != format::chain_sha256 || header.header_size != sizeof(header)) {
-        return "the segment was written by a newer version of this program";
-    }
-    if (header.log_id != state.log_id.bytes) {
-        return "the segment belongs to another log";
-    }
-    if (header.number != state.next_segment || header.first_position != state.end.value) {
-        return "the segment belongs to another place of the log";
-    }
-    if (how == chain_check::continues && header.previous_chain != state.chain) {
-        return "the segment does not continue the one before it";
-    }
-    return {};
-}
-
 bool scavenged(const frame_view& frame) {
     return (frame.header.flags & format::frame_flag::scavenged) != 0;
 }
 
-// Checks the frame and its records, then shows them to the visitor. Empty: all is well.
+// Checks the frame and its records, then shows them to the visitor. Empty: all is well. A frame may
+// hold millions of records: it is walked twice, so that none of them is kept.
 std::string take_frame(const frame_view& frame, scan_state& state, chain_hasher& hasher,
-                       const scan_visitor& visit, std::vector<record_view>& records) {
+                       const scan_visitor& visit) {
+    IMMORTAL_ASSERT(frame.begin() == state.end);
     if (frame.header.previous_chain != state.chain && !is_planted(planted_fault::trust_contents)) {
         return "the hash chain is broken";
     }
-    records.clear();
     record_view record;
-    record_walk walk(frame);
     base::utc_time created = state.last_created;
-    while (walk.next(record)) {
+    record_walk check(frame);
+    while (check.next(record)) {
         if (record.created < created) {
             return "the times of two events are out of order";
         }
         created = record.created;
-        records.push_back(record);
     }
-    if (walk.damaged()) {
+    if (check.damaged()) {
         return "an event fails its checksum";
     }
     visit.frame(frame);
-    for (const record_view& good : records) {
-        visit.record(good);
+    std::uint64_t shown = 0;
+    for (record_walk walk(frame); walk.next(record); ++shown) {
+        visit.record(record);
     }
-    IMMORTAL_ASSERT(!records.empty());
-    state.events += records.size();
-    state.last_event = records.back().position;
+    IMMORTAL_ASSERT(shown == frame.header.count && shown > 0);
+    state.events += shown;
+    state.last_event = record.position;
     state.last_created = created;
     // Of a frame that lost records the value is not computed: see chain_after.
     state.chain = scavenged(frame) ? state.chain : hasher.after(frame.bytes);
     state.end = frame.end();
     ++state.frames;
+    IMMORTAL_ASSERT(state.last_event < state.end);
     return {};
 }
 
@@ -76,6 +54,7 @@ std::string take_frame(const frame_view& frame, scan_state& state, chain_hasher&
 base::file_result<std::optional<base::digest256>> chain_after(const segment& in, std::uint64_t size,
                                                               base::position at) {
     const std::uint64_t offset = in.offset_of(at);
+    IMMORTAL_ASSERT(offset <= size);
     if (offset == size) {
         return in.header().last_chain;
     }
@@ -94,45 +73,14 @@ base::file_result<std::optional<base::digest256>> chain_after(const segment& in,
 
 } // namespace
 
-base::file_result<std::shared_ptr<segment>> open_segment(std::unique_ptr<base::file> file,
-                                                         const scan_state& state,
-                                                         std::optional<scan_fault>& fault,
-                                                         chain_check how) {
-    std::array<std::byte, sizeof(format::segment_header)> bytes{};
-    const auto got = file->read_at(0, bytes);
-    if (!got) {
-        return std::unexpected(got.error());
-    }
-    std::string problem = "the segment's header is cut off";
-    const auto header = format::load<format::segment_header>(bytes);
-    if (*got == bytes.size()) {
-        problem = header_problem(header, state, how);
-    }
-    if (!problem.empty()) {
-        fault = scan_fault{state.end, 0, std::move(problem)};
-        return std::shared_ptr<segment>();
-    }
-    return std::make_shared<segment>(header, std::move(file));
-}
-
-base::file_result<std::optional<scan_fault>> scan_frames(segment& from, std::uint64_t size,
-                                                         scan_state& state, chain_hasher& hasher,
-                                                         const scan_visitor& visit) {
-    IMMORTAL_ASSERT(size >= from.offset_of(from.first_frame()));
-    state.end = from.first_frame();
-    state.next_segment = from.number() + 1;
-    return resume_scan(from, size, state, hasher, visit);
-}
-
-base::file_result<std::optional<scan_fault>> resume_scan(segment& from, std::uint64_t size,
-                                                         scan_state& state, chain_hasher& hasher,
-                                                         const scan_visitor& visit) {
-    frame_reader reader(from.contents(), from.first(), state.end, {from.first().value + size},
-                        piece_size);
-    frame_view frame;
-    std::vector<record_view> records;
-    std::string problem;
-    for (;;) {
+base::file_result<std::optional<scan_fault>> walk_frames(const segment& in, base::position begin,
+                                                         base::position end,
+                                                         const frame_visitor& visit,
+                                                         std::size_t piece) {
+    IMMORTAL_ASSERT(begin >= in.first_frame());
+    frame_reader reader(in.contents(), in.first(), begin, end, piece);
+    for (frame_view frame;;) {
+        const base::position place = reader.at();
         const auto outcome = reader.next(frame);
         if (!outcome) {
             return std::unexpected(outcome.error());
@@ -141,27 +89,78 @@ base::file_result<std::optional<scan_fault>> resume_scan(segment& from, std::uin
         case frame_reader::outcome::end:
             return std::nullopt;
         case frame_reader::outcome::cut_off:
-            problem = "the last frame is cut off";
-            break;
+            return scan_fault{place, in.offset_of(place), "the last frame is cut off"};
         case frame_reader::outcome::damaged:
-            problem = "a frame's header is damaged";
-            break;
+            return scan_fault{place, in.offset_of(place), "a frame's header is damaged"};
         case frame_reader::outcome::frame:
-            problem = take_frame(frame, state, hasher, visit, records);
             break;
         }
-        if (*outcome == frame_reader::outcome::frame && problem.empty() && scavenged(frame)) {
-            const auto chain = chain_after(from, size, state.end);
-            if (!chain) {
-                return std::unexpected(chain.error());
-            }
-            problem = from.scavenged() && *chain ? "" : "a frame's header is damaged";
-            state.chain = chain->value_or(state.chain);
-        }
-        if (!problem.empty()) {
-            return scan_fault{state.end, from.offset_of(state.end), std::move(problem)};
+        IMMORTAL_ASSERT(frame.begin() == place && frame.end() <= end);
+        if (visit(frame) == walk_step::stop) {
+            return std::nullopt;
         }
     }
+}
+
+base::file_result<std::optional<scan_fault>> scan_frames(const segment& from, std::uint64_t size,
+                                                         scan_state& state, chain_hasher& hasher,
+                                                         const scan_visitor& visit) {
+    IMMORTAL_ASSERT(size >= from.offset_of(from.first_frame()));
+    state.end = from.first_frame();
+    state.next_segment = from.number() + 1;
+    return resume_scan(from, size, state, hasher, visit);
+}
+
+base::file_result<std::optional<scan_fault>> resume_scan(const segment& from, std::uint64_t size,
+                                                         scan_state& state, chain_hasher& hasher,
+                                                         const scan_visitor& visit) {
+    IMMORTAL_ASSERT(state.next_segment == from.number() + 1);
+    std::string problem;
+    base::file_status read;
+    auto walked =
+        walk_frames(from, state.end, {from.first().value + size}, [&](const frame_view& frame) {
+            problem = take_frame(frame, state, hasher, visit);
+            if (problem.empty() && scavenged(frame)) {
+                const auto chain = chain_after(from, size, state.end);
+                read = chain ? read : std::unexpected(chain.error());
+                const bool named = chain && *chain;
+                problem = from.scavenged() && named ? "" : "a frame's header is damaged";
+                state.chain = named ? **chain : state.chain;
+            }
+            return problem.empty() ? walk_step::go_on : walk_step::stop;
+        });
+    if (walked && !read) {
+        return std::unexpected(read.error());
+    }
+    if (walked && !problem.empty()) {
+        return scan_fault{state.end, from.offset_of(state.end), std::move(problem)};
+    }
+    return walked;
+}
+
+base::file_result<bool> pass_damaged_frame(const segment& from, std::uint64_t size,
+                                           scan_state& state) {
+    const base::position segment_end{from.first().value + size};
+    base::position behind = segment_end;
+    std::optional<base::digest256> chain;
+    const auto walked = walk_frames(
+        from, state.end, segment_end,
+        [&](const frame_view& frame) {
+            if (frame.begin() > state.end) {
+                chain = frame.header.previous_chain;
+                return walk_step::stop;
+            }
+            behind = frame.end();
+            return walk_step::go_on;
+        },
+        64u << 10u);
+    if (!walked) {
+        return std::unexpected(walked.error());
+    }
+    IMMORTAL_ASSERT(behind > state.end || state.end == segment_end);
+    state.end = behind;
+    state.chain = chain.value_or(state.chain);
+    return chain.has_value();
 }
 
 } // namespace immortal::eventlog

@@ -1,4 +1,5 @@
-// Reads and checks one segment from its beginning to its end: for the start, and for `log verify`.
+// Reads and checks the frames of one segment. Who reads them from a file on the disk begins with
+// segment_walk.hpp, which opens it.
 #pragma once
 
 #include "base/result.hpp"
@@ -47,24 +48,33 @@ struct scan_visitor {
     std::function<void(const record_view&)> record = [](const record_view&) {};
 };
 
-// Whether a segment's header must continue the chain value of the state, or need only stand in its
-// place: where the frames before it were not read, their last chain value is not known.
-enum class chain_check : std::uint8_t { continues, unknown };
+constexpr std::size_t scan_piece_size = 4u << 20u; // bytes read at a time
 
-// Reads the segment's header and checks that it follows `state`. No segment: `fault` says why.
-[[nodiscard]] base::file_result<std::shared_ptr<segment>>
-open_segment(std::unique_ptr<base::file> file, const scan_state& state,
-             std::optional<scan_fault>& fault, chain_check how = chain_check::continues);
+enum class walk_step : std::uint8_t { go_on, stop };
+using frame_visitor = std::function<walk_step(const frame_view&)>;
+
+// Shows the frames from `begin` to `end`, positions of the segment, until one says stop. Their
+// headers are checked; chain and records are not. A fault says why the frames end before `end`.
+[[nodiscard]] base::file_result<std::optional<scan_fault>>
+walk_frames(const segment& in, base::position begin, base::position end, const frame_visitor& visit,
+            std::size_t piece = scan_piece_size);
 
 // Checks every frame: order, chain, checksums of its records. Stops at the first fault, with
 // `state` at the end of the last good frame; else moves `state` past the segment's `size` bytes.
+// Precondition: `size` covers the segment's header.
 [[nodiscard]] base::file_result<std::optional<scan_fault>>
-scan_frames(segment& from, std::uint64_t size, scan_state& state, chain_hasher& hasher,
+scan_frames(const segment& from, std::uint64_t size, scan_state& state, chain_hasher& hasher,
             const scan_visitor& visit);
 
 // The same from the frame at `state.end` on, within the segment.
 [[nodiscard]] base::file_result<std::optional<scan_fault>>
-resume_scan(segment& from, std::uint64_t size, scan_state& state, chain_hasher& hasher,
+resume_scan(const segment& from, std::uint64_t size, scan_state& state, chain_hasher& hasher,
             const scan_visitor& visit);
+
+// After a fault at `state.end`: moves `state` behind the frame there, if its header is good and
+// another frame follows, whose header then says the chain value. False: it cannot; `state` stands
+// where no frame begins, or at the segment's end.
+[[nodiscard]] base::file_result<bool> pass_damaged_frame(const segment& from, std::uint64_t size,
+                                                         scan_state& state);
 
 } // namespace immortal::eventlog

@@ -3,41 +3,59 @@
 #include "base/log.hpp"
 #include "eventlog/anchor.hpp"
 #include "eventlog/backup.hpp"
-#include "eventlog/scavenged_file.hpp"
-#include "eventlog/segment_scan.hpp"
+#include "eventlog/segment_walk.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace immortal::eventlog {
 namespace {
 
 using base::errc;
 using base::fail;
+using severity = verify_finding::severity;
 
 std::unexpected<base::error> environment(const base::file_error& problem) {
     base::log_error("eventlog", "the log could not be verified", {{"cause", problem.text}});
     return fail(base::to_error(problem));
 }
 
+enum class log_use : std::uint8_t { ours, open_elsewhere };
+
 class verification {
 public:
-    verification(const std::string& folder, base::file_system& files)
-        : folder_(folder), files_(files) {}
+    verification(const std::string& folder, base::file_system& files, log_use use,
+                 const verify_options& options)
+        : folder_(folder), files_(files), use_(use), revisions_(options.streams_max) {}
 
     base::result<verify_report> run();
 
 private:
     base::status read_anchor();
+    base::status look_into_folder();
     base::status check_segment(std::uint32_t number);
-    base::status check_content(const segment& one);
-    base::status check_frames(segment& one, std::uint64_t size);
+    base::status check_frames(segment_walk& walk);
     void check_record(const segment& one, const record_view& record);
+    void check_revision(const segment& one, const record_view& record);
+    base::status check_other_revisions();
+    base::status check_revisions(std::uint32_t number);
+    [[nodiscard]] std::uint64_t size_to_check(const segment_walk& walk) const;
+
+    void add(severity how, std::string file, std::uint64_t offset, std::string what) {
+        report_.damaged_places += how == severity::damage ? 1 : 0;
+        if (report_.findings.size() < verify_report::findings_max) {
+            report_.findings.push_back({how, std::move(file), offset, std::move(what)});
+        } else {
+            ++report_.findings_left_out;
+        }
+    }
     void find(std::string file, std::uint64_t offset, base::position at, std::string what) {
-        const bool known = anchor_ && at >= anchor_->end;
-        report_.findings.push_back(
-            {known ? verify_finding::severity::torn : verify_finding::severity::damage,
-             std::move(file), offset, std::move(what)});
+        const bool unknown = use_ == log_use::ours && anchor_ && at >= anchor_->end;
+        add(unknown ? severity::torn : severity::damage, std::move(file), offset, std::move(what));
+    }
+    // There is a gap: revisions can be checked up to here.
+    void lose_track(base::position at) {
+        whole_end_ = is_whole_ ? at : whole_end_;
+        is_whole_ = false;
     }
     void meet(base::position at, const base::digest256& chain) {
         met_ = met_ || (anchor_ && at == anchor_->end && chain == anchor_->chain);
@@ -45,173 +63,171 @@ private:
 
     const std::string& folder_;
     base::file_system& files_;
+    log_use use_;
     verify_report report_;
     std::optional<anchor_state> anchor_;
+    std::uint32_t last_ = 0; // segment to look at
     scan_state state_;
     chain_hasher hasher_;
     bool met_ = false;
-    bool whole_ = true; // no gap so far: revisions can be checked
-    std::unordered_map<std::string, std::uint64_t> next_revision_;
+    bool is_whole_ = true; // no gap so far
+    base::position whole_end_;
+    revision_check revisions_;
 };
 
 base::status verification::read_anchor() {
-    auto anchor = head_anchor::open(files_, folder_, base::open_mode::read);
+    const auto anchor = read_anchor_beside_writer(files_, folder_);
     if (!anchor && anchor.error().what != base::file_error::kind::not_found) {
         return environment(anchor.error());
     }
     if (!anchor || !*anchor) {
-        report_.findings.push_back({verify_finding::severity::damage, "anchor", 0,
-                                    anchor ? "both slots are damaged" : "it is missing"});
+        if (use_ == log_use::open_elsewhere) {
+            return fail(errc::already_exists, "the event log is being made by another process",
+                        "in_use");
+        }
+        add(severity::damage, "anchor", 0, anchor ? "both slots are damaged" : "it is missing");
         return {};
     }
-    anchor_ = (*anchor)->state();
+    anchor_ = **anchor;
     report_.log = anchor_->log;
     state_.log_id = anchor_->log.id;
     return {};
 }
 
-base::result<verify_report> verification::run() {
+// After the anchor was read, so that every segment it covers is there.
+base::status verification::look_into_folder() {
     const auto names = files_.list(folder_);
     if (!names) {
         return environment(names.error());
     }
-    std::vector<std::uint32_t> numbers;
+    bool any = anchor_.has_value();
+    last_ = anchor_ ? anchor_->segment : 0;
     for (const std::string& name : *names) {
         report_.torn_files += name.ends_with(".torn") ? 1 : 0;
-        if (const auto number = format::segment_number(name)) {
-            numbers.push_back(*number);
+        const auto number = format::segment_number(name);
+        any = any || number || name == "anchor";
+        if (number && use_ == log_use::ours) {
+            last_ = std::max(last_, *number);
         }
     }
-    if (numbers.empty() && std::ranges::find(*names, "anchor") == names->end()) {
+    if (!any) {
         return fail(errc::not_found, "there is no event log in this folder");
     }
-    if (auto read = read_anchor(); !read) {
-        return fail(std::move(read.error()));
+    if (std::ranges::find(*names, restore_marker) == names->end()) {
+        return {};
     }
-    if (std::ranges::find(*names, restore_marker) != names->end()) {
-        report_.findings.push_back({verify_finding::severity::damage, restore_marker, 0,
-                                    "a restore into this folder was not finished"});
+    if (use_ == log_use::open_elsewhere) {
+        return fail(errc::already_exists, "a restore is writing into this folder", "in_use");
     }
+    add(severity::damage, restore_marker, 0, "a restore into this folder was not finished");
+    return {};
+}
+
+base::result<verify_report> verification::run() {
+    report_.open_elsewhere = use_ == log_use::open_elsewhere;
+    base::status done = read_anchor();
+    done = done ? look_into_folder() : done;
     state_.chain = hasher_.genesis(state_.log_id);
-    const std::uint32_t last =
-        std::max(anchor_ ? anchor_->segment : 0, numbers.empty() ? 0 : numbers.back());
-    for (std::uint32_t number = 0; number <= last; ++number) {
-        if (!std::ranges::binary_search(numbers, number)) {
-            find(format::segment_name(number), 0, state_.end, "the segment is missing");
-            whole_ = false;
-            continue;
-        }
-        if (auto checked = check_segment(number); !checked) {
-            return fail(std::move(checked.error()));
-        }
+    for (std::uint32_t number = 0; done && number <= last_; ++number) {
+        done = check_segment(number);
     }
-    if (anchor_ && whole_ && state_.end < anchor_->end) {
-        find(format::segment_name(last), 0, state_.end, "the log's tail is missing");
-    } else if (anchor_ && whole_ && !met_) {
-        report_.findings.push_back({verify_finding::severity::damage, "anchor", 0,
-                                    "the hash chain does not agree with the head anchor"});
+    if (!done) {
+        return fail(std::move(done.error()));
+    }
+    if (anchor_ && is_whole_ && state_.end < anchor_->end) {
+        find(format::segment_name(last_), 0, state_.end, "the log's tail is missing");
+    } else if (anchor_ && is_whole_ && !met_) {
+        add(severity::damage, "anchor", 0, "the hash chain does not agree with the head anchor");
+    }
+    lose_track(state_.end);
+    report_.end = state_.end;
+    if (done = check_other_revisions(); !done) {
+        return fail(std::move(done.error()));
     }
     return std::move(report_);
 }
 
+// Of the last segment of a log that is written meanwhile: what the anchor covers.
+std::uint64_t verification::size_to_check(const segment_walk& walk) const {
+    const segment& one = *walk.entered();
+    const bool grows = use_ == log_use::open_elsewhere && one.number() == anchor_->segment;
+    return grows ? std::min(walk.size(), one.offset_of(std::max(anchor_->end, one.first())))
+                 : walk.size();
+}
+
 base::status verification::check_segment(std::uint32_t number) {
     const std::string name = format::segment_name(number);
-    auto file = open_segment_file(files_, folder_ + "/" + name, base::open_mode::read);
-    const auto size = file ? (*file)->size() : base::file_result<std::uint64_t>(0);
-    if (!file || !size) {
-        return environment(file ? size.error() : file.error());
-    }
-    ++report_.segments;
-    report_.bytes += *size;
-    std::array<std::byte, sizeof(format::segment_header)> bytes{};
-    const auto got = (*file)->read_at(0, bytes);
-    if (!got) {
-        return environment(got.error());
-    }
-    const auto header = format::load<format::segment_header>(bytes);
-    const bool readable =
-        *got == bytes.size() && header.crc == format::checksum(header) && header.number == number;
-    if (readable && (!anchor_ || !whole_)) { // begin anew with what the segment says of itself
-        state_.log_id = anchor_ ? state_.log_id : base::uuid{header.log_id};
-        state_.chain = header.previous_chain;
-        state_.end = {header.first_position};
-    }
-    state_.next_segment = number;
-    std::optional<scan_fault> fault;
-    auto opened = open_segment(std::move(*file), state_, fault);
-    if (!opened) {
-        return environment(opened.error());
-    }
-    if (fault) {
-        find(name, fault->offset, state_.end, fault->what);
-        whole_ = false;
+    auto walk = segment_walk::open(files_, folder_, number);
+    if (!walk && walk.error().what == base::file_error::kind::not_found) {
+        find(name, 0, state_.end, "the segment is missing");
+        lose_track(state_.end);
         return {};
     }
-    if ((*opened)->scavenged()) {
-        if (auto checked = check_content(**opened); !checked) {
-            return checked;
-        }
+    if (!walk) {
+        return environment(walk.error());
     }
-    return check_frames(**opened, *size);
+    ++report_.segments;
+    if (walk->header() && (!anchor_ || !is_whole_)) { // begin anew with what it says of itself
+        state_.log_id = anchor_ ? state_.log_id : base::uuid{walk->header()->log_id};
+        state_.chain = walk->header()->previous_chain;
+        state_.end = {walk->header()->first_position};
+    }
+    state_.next_segment = number;
+    const auto fault = walk->enter(state_);
+    if (!fault) {
+        return environment(fault.error());
+    }
+    if (*fault) {
+        find(name, (*fault)->offset, state_.end, (*fault)->what);
+        lose_track(state_.end);
+        return {};
+    }
+    const auto contents = walk->check_contents();
+    if (!contents) {
+        return environment(contents.error());
+    }
+    if (*contents) {
+        find(name, (*contents)->offset, (*contents)->at, (*contents)->what);
+    }
+    return check_frames(*walk);
 }
 
-// What a scavenge left is under a hash of its own: the chain cannot be computed over it.
-base::status verification::check_content(const segment& one) {
-    const auto stored = files_.open(folder_ + "/" + one.name(), base::open_mode::read);
-    const auto holds = stored ? content_hash_holds(**stored, one.header())
-                              : base::file_result<bool>(std::unexpected(stored.error()));
-    if (!holds) {
-        return environment(holds.error());
+base::status verification::check_frames(segment_walk& walk) {
+    const segment& one = *walk.entered();
+    const std::uint64_t size = size_to_check(walk);
+    const base::position end{one.first().value + size};
+    report_.bytes += size;
+    if (size < one.offset_of(one.first_frame())) { // the anchor is that of another log
+        find(one.name(), size, one.first(), "the head anchor's end lies in the segment's header");
+        lose_track(one.first());
+        return {};
     }
-    if (!*holds) {
-        find(one.name(), 0, one.first(), "the scavenged segment fails its content hash");
-    }
-    return {};
-}
-
-base::status verification::check_frames(segment& one, std::uint64_t size) {
     scan_visitor visit;
     visit.frame = [&](const frame_view& frame) {
         meet(frame.begin(), frame.header.previous_chain);
     };
     visit.record = [&](const record_view& record) { check_record(one, record); };
     const std::uint64_t frames = state_.frames;
-    auto fault = scan_frames(one, size, state_, hasher_, visit);
-    if (!fault) {
-        return environment(fault.error());
-    }
-    meet(state_.end, state_.chain);
-    while (*fault) {
+    auto fault = walk.scan(size, state_, hasher_, visit);
+    while (fault && *fault) {
         find(one.name(), (*fault)->offset, (*fault)->at, (*fault)->what);
-        whole_ = false;
-        // Go on after the frame if its header is good; else nothing more can be found here.
-        frame_reader reader(one.contents(), one.first(), (*fault)->at, {one.first().value + size},
-                            64u << 10u);
-        frame_view frame;
-        const auto outcome = reader.next(frame);
-        if (!outcome) {
-            return environment(outcome.error());
+        lose_track((*fault)->at);
+        const auto passed = pass_damaged_frame(one, size, state_);
+        if (!passed) {
+            return environment(passed.error());
         }
-        if (*outcome != frame_reader::outcome::frame ||
-            frame.end() >= base::position{one.first().value + size}) {
-            state_.end = {one.first().value + size};
+        if (!*passed) { // nothing more can be found here
+            if (state_.end < end) {
+                find(one.name(), one.offset_of(state_.end), state_.end,
+                     "a frame's header is damaged");
+                state_.end = end;
+            }
             break;
         }
-        fault->reset();
-        frame_view next;
-        if (const auto after = reader.next(next); !after) {
-            return environment(after.error());
-        } else if (*after != frame_reader::outcome::frame) {
-            *fault =
-                scan_fault{frame.end(), one.offset_of(frame.end()), "a frame's header is damaged"};
-            continue;
-        }
-        state_.end = frame.end();
-        state_.chain = next.header.previous_chain;
         fault = resume_scan(one, size, state_, hasher_, visit);
-        if (!fault) {
-            return environment(fault.error());
-        }
+    }
+    if (!fault) {
+        return environment(fault.error());
     }
     meet(state_.end, state_.chain);
     report_.frames += state_.frames - frames;
@@ -220,32 +236,91 @@ base::status verification::check_frames(segment& one, std::uint64_t size) {
 
 void verification::check_record(const segment& one, const record_view& record) {
     ++report_.events;
-    std::uint64_t& next = next_revision_[std::string(record.stream)];
-    const bool ends = record.revision == tombstone_revision && next < record.revision.value;
-    if (whole_ && record.revision.value != next && !ends) {
-        find(one.name(), one.offset_of(record.position), record.position,
+    if (is_whole_) {
+        check_revision(one, record);
+    }
+}
+
+// Each place once, however many readings find it.
+void verification::check_revision(const segment& one, const record_view& record) {
+    if (revisions_.follows(record.stream, record.revision)) {
+        return;
+    }
+    const std::uint64_t offset = one.offset_of(record.position);
+    const bool is_known = std::ranges::any_of(report_.findings, [&](const verify_finding& known) {
+        return known.file == one.name() && known.offset == offset;
+    });
+    if (!is_known) {
+        find(one.name(), offset, record.position,
              "an event's revision does not follow its stream's last one");
     }
-    next = record.revision.value + 1;
+}
+
+// Those of the streams that did not fit into memory.
+base::status verification::check_other_revisions() {
+    while (revisions_.begin_next_reading()) {
+        ++report_.readings;
+        for (std::uint32_t number = 0; number <= last_; ++number) {
+            if (auto done = check_revisions(number); !done) {
+                return done;
+            }
+        }
+    }
+    return {};
+}
+
+base::status verification::check_revisions(std::uint32_t number) {
+    auto walk = segment_walk::open(files_, folder_, number);
+    if (!walk) {
+        return walk.error().what == base::file_error::kind::not_found ? base::status{}
+                                                                      : environment(walk.error());
+    }
+    if (!walk->header() || base::position{walk->header()->first_position} >= whole_end_) {
+        return {}; // damaged, as the first reading found; or behind the damage
+    }
+    scan_state place;
+    place.log_id = state_.log_id;
+    place.next_segment = number;
+    place.end = {walk->header()->first_position};
+    const auto fault = walk->enter(place, chain_check::unknown);
+    if (!fault) {
+        return environment(fault.error());
+    }
+    if (*fault) {
+        return {};
+    }
+    const segment& one = *walk->entered();
+    const base::position end{std::min(one.first().value + walk->size(), whole_end_.value)};
+    if (end < one.first_frame()) {
+        return {};
+    }
+    const auto walked = walk_frames(one, one.first_frame(), end, [&](const frame_view& frame) {
+        record_view record;
+        for (record_walk records(frame); records.next(record);) {
+            check_revision(one, record);
+        }
+        return walk_step::go_on;
+    });
+    if (!walked) {
+        return environment(walked.error());
+    }
+    if (*walked) {
+        find(one.name(), (*walked)->offset, (*walked)->at,
+             (*walked)->what + ", which an earlier reading did not find");
+    }
+    return {};
 }
 
 } // namespace
 
-bool verify_report::sound() const {
-    return std::ranges::none_of(findings, [](const verify_finding& each) {
-        return each.how == verify_finding::severity::damage;
-    });
-}
-
-base::result<verify_report> verify(const std::string& folder, base::file_system& files) {
-    auto lock = files.lock(folder + "/lock");
-    if (!lock) {
-        if (lock.error().what == base::file_error::kind::in_use) {
-            return fail(errc::already_exists, "the event log is open in another process", "in_use");
-        }
+base::result<verify_report> verify(const std::string& folder, base::file_system& files,
+                                   const verify_options& options) {
+    const auto lock = files.lock(folder + "/lock");
+    if (!lock && lock.error().what != base::file_error::kind::in_use) {
         return fail(base::to_error(lock.error()));
     }
-    return verification(folder, files).run();
+    return verification(folder, files, lock ? log_use::ours : log_use::open_elsewhere, options)
+        .run();
 }
 
 } // namespace immortal::eventlog

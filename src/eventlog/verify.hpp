@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "eventlog/revision_check.hpp"
 
 #include <cstdint>
 #include <string>
@@ -23,24 +24,40 @@ struct verify_finding {
     std::string what;
 };
 
+struct verify_options {
+    // Streams whose revisions one reading of the log checks; if there are more, it is read again.
+    std::size_t streams_max = revision_check::streams_default;
+};
+
 struct verify_report {
+    static constexpr std::size_t findings_max = 1000;
+
     base::log_identity log;
+    bool open_elsewhere = false; // a process has the log open: only what stands before `end`
+                                 // was looked at
+    base::position end;          // of what was checked
     std::uint64_t segments = 0;
     std::uint64_t frames = 0;
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
     std::uint64_t torn_files = 0; // kept from earlier starts
+    std::uint64_t readings = 1;   // of the log
     std::vector<verify_finding> findings;
+    std::uint64_t findings_left_out = 0; // beyond findings_max
+    std::uint64_t damaged_places = 0;    // also among those that were left out
 
     // The log starts, with everything that was ever acknowledged.
-    [[nodiscard]] bool sound() const;
+    [[nodiscard]] bool sound() const { return damaged_places == 0; }
 };
 
 // Checks the head anchor, every segment's header, every frame's header and place, the hash chain,
 // and every record: checksum, order of positions and times, revisions of each stream without a gap.
-// After damage it goes on with the next frame or segment that can be found. Errors: not_found (no
-// log in `folder`), already_exists with reason "in_use", unavailable.
-[[nodiscard]] base::result<verify_report> verify(const std::string& folder,
-                                                 base::file_system& files);
+// After damage it goes on with the next frame or segment that can be found. Takes the folder's lock
+// while it works; when another process holds it, the log is checked beside that process, up to the
+// durable head of the beginning, and a scavenge may go on meanwhile. Memory is bounded by the
+// options and the largest frame. Errors: not_found (no log in `folder`), already_exists with reason
+// "in_use" (a restore writes into the folder, or the log is being made), unavailable.
+[[nodiscard]] base::result<verify_report>
+verify(const std::string& folder, base::file_system& files, const verify_options& options = {});
 
 } // namespace immortal::eventlog

@@ -1,7 +1,7 @@
 // A segment of any bytes: as it is, and with its checksums put right so that what they guard is
 // reached too. Nothing may crash; what is read whole can be read again, record by record.
 #include "base/memory_file_system.hpp"
-#include "eventlog/segment_scan.hpp"
+#include "eventlog/segment_walk.hpp"
 #include "eventlog/verify.hpp"
 #include "fuzz.hpp"
 
@@ -65,14 +65,15 @@ void read(const std::string& bytes) {
         state.log_id.bytes = header.log_id;
         state.chain = header.previous_chain;
     }
-    std::optional<eventlog::scan_fault> fault;
-    auto opened =
-        eventlog::open_segment(disk.open(path, base::open_mode::read).value(), state, fault);
-    fuzz::require(opened.has_value());
-    if (!*opened) {
-        fuzz::require(fault.has_value() && !fault->what.empty());
+    auto walk = eventlog::segment_walk::open(disk, "/log", 0);
+    fuzz::require(walk.has_value());
+    const auto fault = walk->enter(state);
+    fuzz::require(fault.has_value());
+    if (*fault) {
+        fuzz::require(!(*fault)->what.empty());
         return;
     }
+    fuzz::require(walk->check_contents().has_value());
     std::uint64_t records = 0;
     eventlog::scan_visitor visit;
     visit.record = [&](const eventlog::record_view& record) {
@@ -81,14 +82,9 @@ void read(const std::string& bytes) {
         fuzz::require(eventlog::to_event(record).data.size() == record.data.size());
     };
     eventlog::chain_hasher hasher;
-    const auto size = (*opened)->contents().size();
-    fuzz::require(size.has_value());
-    if (*size < sizeof(format::segment_header)) {
-        return;
-    }
-    const auto scanned = eventlog::scan_frames(**opened, *size, state, hasher, visit);
+    const auto scanned = walk->scan(walk->size(), state, hasher, visit);
     fuzz::require(!scanned || state.events == records);
-    fuzz::require(!scanned || *scanned || state.end.value == *size);
+    fuzz::require(!scanned || *scanned || state.end.value == walk->size());
 }
 
 void verify(const std::string& bytes) {

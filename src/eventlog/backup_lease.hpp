@@ -1,0 +1,86 @@
+// One writer at a time in a backup target, by a lease that stands in the target itself.
+//
+//   leases/<generation, 10 digits>.json     the highest generation counts
+//
+// A lease is taken by making the next generation, which only one of several succeeds in, renewed by
+// writing it again, and given back by writing that it is free. A generation is removed only when a
+// higher one is there, so that nobody's lease is ever taken for another's.
+//
+// Clocks of two machines are not compared to find out whether a holder lives: who waits for a lease
+// sees it unchanged for the whole time that it names, by the steady clock of the one who waits.
+// Only a lease that was last renewed an hour before its time is over is taken at once.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "eventlog/backup_target.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace immortal::eventlog {
+
+struct lease_options {
+    std::string holder = "an unnamed process"; // for the sentence that others get
+    // How long the target stays reserved when the holder is gone. Renewed after a quarter of it; a
+    // single step of the work that takes longer loses the lease.
+    std::chrono::seconds time{120};
+    // Blocks for so long while the named holder is watched; false: give up. None: a lease that is
+    // held is not waited for.
+    std::function<bool(std::chrono::milliseconds, std::string_view holder)> wait = {};
+};
+
+// Not thread-safe. A lease that is destroyed without release() is held until its time is over.
+class backup_lease {
+public:
+    // `work`: what it is taken for. Errors: already_exists with reason "in_use" (another one works
+    // in the target; the message names it), cancelled, those of the target.
+    [[nodiscard]] static base::result<backup_lease>
+    take(backup_target& target, base::clock& clock, std::string work, const lease_options& options);
+
+    // Renews the lease if it is due; cheap if not. Errors: conflict with reason "lease_lost", those
+    // of the target.
+    [[nodiscard]] base::status keep();
+    // Whether it is still held, by a look into the target. Errors: as keep().
+    [[nodiscard]] base::status check();
+    // Gives it back; if that fails, others wait for its time.
+    void release();
+
+private:
+    struct record {
+        std::string holder;
+        std::string work;
+        bool held = false;
+        std::uint64_t renewals = 0;
+        base::utc_time renewed{};
+        std::chrono::seconds time{};
+    };
+    struct seen; // what the one who waits knows of a lease
+
+    backup_lease(backup_target& target, base::clock& clock, record own, std::uint64_t generation)
+        : target_(&target), clock_(&clock), own_(std::move(own)), generation_(generation),
+          kept_(clock.steady_now()) {}
+
+    static std::string name_of(std::uint64_t generation);
+    static std::string text_of(const record& one);
+    static record parse(std::span<const std::byte> bytes, std::chrono::seconds time);
+    static base::result<std::uint64_t> highest(backup_target& target);
+    static base::result<bool> is_free(backup_target& target, base::clock& clock,
+                                      std::uint64_t generation, const lease_options& options,
+                                      seen& known);
+    static base::result<bool> make(backup_target& target, const record& own,
+                                   std::uint64_t generation);
+    base::status write();
+
+    backup_target* target_;
+    base::clock* clock_;
+    record own_;
+    std::uint64_t generation_;
+    base::steady_time kept_;
+};
+
+} // namespace immortal::eventlog
