@@ -96,7 +96,7 @@ base::status core::open_store(const data_folder& folder, const settings& options
         base::log_warning("app", "the first events of the log were not written",
                           {{"why", written.error().message}});
     }
-    store = eventstore::make_embedded_store(*log);
+    store = eventstore::make_embedded_store(*log, &metrics);
     return {};
 }
 

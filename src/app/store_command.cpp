@@ -55,7 +55,7 @@ int serve_store(const data_folder& folder, const settings& options,
         base::log_warning("app", "the first events of the log were not written",
                           {{"why", written.error().message}});
     }
-    auto store = eventstore::make_embedded_store(**log);
+    auto store = eventstore::make_embedded_store(**log, &metrics);
     runtime::engine engine({.threads = options.server.threads});
     engine.start();
     protocol.operations = {.scavenges = &(*log)->scavenges(),

@@ -1,10 +1,10 @@
 #include "esdb/event_sender.hpp"
 
-#include "esdb/event_messages.hpp"
 #include "esdb/typed_call.hpp"
 #include "esproto/wire/streams.pb.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 namespace immortal::esdb {
@@ -21,14 +21,6 @@ bool is_link(const eventstore::recorded_event& event) {
 
 awaitable<base::result<std::vector<eventstore::resolved_event>>>
 event_sender::resolve(std::vector<eventstore::recorded_event> events) {
-    if (!plan_.resolve_links || std::ranges::none_of(events, is_link)) {
-        std::vector<eventstore::resolved_event> same;
-        same.reserve(events.size());
-        for (auto& event : events) {
-            same.push_back({std::move(event), std::nullopt});
-        }
-        co_return same;
-    }
     auto resolved = co_await context_.store.resolve_links(std::move(events));
     if (!resolved) {
         co_return base::fail(std::move(resolved.error()));
@@ -51,17 +43,40 @@ event_sender::resolve(std::vector<eventstore::recorded_event> events) {
     co_return std::move(*resolved);
 }
 
+awaitable<bool> event_sender::send_resolved(std::vector<eventstore::resolved_event> events,
+                                            more then) {
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        ::event_store::client::streams::ReadResp message;
+        write_resolved(std::move(events[i]), plan_.form, *message.mutable_event());
+        const bool last = i + 1 == events.size();
+        if (!co_await esdb::send(call_, message, last ? then : more::follows)) {
+            co_return false;
+        }
+    }
+    co_return true;
+}
+
 awaitable<base::result<bool>> event_sender::send(std::vector<eventstore::recorded_event> events,
                                                  more then) {
-    auto resolved = co_await resolve(std::move(events));
-    if (!resolved) {
-        co_return base::fail(std::move(resolved.error()));
+    if (!plan_.resolve_links || std::ranges::none_of(events, is_link)) {
+        std::vector<eventstore::resolved_event> same;
+        same.reserve(events.size());
+        for (auto& event : events) {
+            same.push_back({std::move(event), std::nullopt});
+        }
+        co_return co_await send_resolved(std::move(same), then);
     }
-    for (std::size_t i = 0; i < resolved->size(); ++i) {
-        ::event_store::client::streams::ReadResp message;
-        write_resolved(std::move((*resolved)[i]), plan_.form, *message.mutable_event());
-        const bool last = i + 1 == resolved->size();
-        if (!co_await esdb::send(call_, message, last ? then : more::follows)) {
+    for (auto next = events.begin(); next != events.end();) {
+        const auto left = static_cast<std::size_t>(events.end() - next);
+        const auto end = next + static_cast<std::ptrdiff_t>(std::min(left, portions_.next()));
+        auto resolved = co_await resolve({std::move_iterator(next), std::move_iterator(end)});
+        if (!resolved) {
+            co_return base::fail(std::move(resolved.error()));
+        }
+        portions_.observe(*resolved);
+        next = end;
+        if (!co_await send_resolved(std::move(*resolved),
+                                    next == events.end() ? then : more::follows)) {
             co_return false;
         }
     }

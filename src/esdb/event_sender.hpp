@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esdb/call.hpp"
+#include "esdb/event_messages.hpp"
 #include "esdb/read_plan.hpp"
 #include "esdb/service_context.hpp"
 
@@ -22,10 +23,12 @@ public:
 private:
     awaitable<base::result<std::vector<eventstore::resolved_event>>>
     resolve(std::vector<eventstore::recorded_event> events);
+    awaitable<bool> send_resolved(std::vector<eventstore::resolved_event> events, more then);
 
     const service_context& context_;
     call& call_;
     const read_plan& plan_;
+    page_sizer portions_; // of events whose links are followed: they may lead to large ones
 };
 
 } // namespace immortal::esdb

@@ -14,6 +14,8 @@ namespace {
 constexpr std::chrono::seconds look_again{60};      // for room, whatever happens
 constexpr std::chrono::seconds retry_pause{1};      // after the store refused a read
 constexpr std::size_t page_bytes_wanted = 4u << 20; // of one page, about
+// A group whose filter wants little moves its mark after so many events all the same.
+constexpr std::size_t considered_at_once = 10'000;
 
 bool is_link(const eventstore::recorded_event& event) {
     return event.type == eventlog::link_type;
@@ -61,7 +63,8 @@ awaitable<void> group_runner::read_source() {
             (void)co_await room_.wait(seen, look_again);
             continue;
         }
-        auto batch = co_await source_->next(count);
+        auto batch = co_await source_->next(
+            count, definition_.filter ? considered_at_once : eventstore::subscription::unbounded);
         base::status taken;
         if (!batch) {
             taken = base::fail(batch.error());

@@ -117,9 +117,12 @@ private:
         co_return true;
     }
 
+    // After so many events; and when the store only tells how far it looked, which it does about a
+    // second after an event that the filter does not want.
     bool is_checkpoint_due(const eventstore::subscription::batch& batch, bool first_time_live) {
         considered_ += batch.considered;
-        const bool due = considered_ >= plan_.filter->checkpoint_interval;
+        const bool due = considered_ >= plan_.filter->checkpoint_interval ||
+                         (batch.events.empty() && considered_ > 0);
         if (due) {
             considered_ = 0;
         }

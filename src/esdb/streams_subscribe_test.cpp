@@ -185,6 +185,36 @@ TEST_P(streams_subscribe_test, tells_checkpoints_of_events_looked_at) {
     EXPECT_LE(checkpoints, 8u); // one more for system events at the beginning, one when live
 }
 
+TEST_P(streams_subscribe_test, tells_a_checkpoint_soon_though_nothing_matches) {
+    subscriber one(*streams_, filtered(subscription(read_of_all()), "Wanted", 32, 1'000));
+    (void)one.until_caught_up();
+    write("a-1", {1}, "Other");
+    const auto last = write("a-1", {2}, "Other");
+    const auto told = one.until([last](const read_response& message) {
+        EXPECT_TRUE(message.has_checkpoint());
+        return message.checkpoint().commit_position() >= last;
+    });
+    EXPECT_LE(told.size(), 2u);
+    write("a-1", {3}, "Wanted");
+    EXPECT_EQ(one.next().event().event().stream_revision(), 2u);
+}
+
+TEST_P(streams_subscribe_test, tells_live_checkpoints_of_events_that_do_not_match) {
+    subscriber one(*streams_, filtered(subscription(read_of_all()), "Wanted", 32, 2));
+    (void)one.until_caught_up();
+    std::uint64_t last = 0;
+    for (std::uint64_t i = 0; i < 200; ++i) {
+        last = write("a-1", {i + 1}, "Other");
+    }
+    std::uint64_t before = 0;
+    (void)one.until([&](const read_response& message) {
+        EXPECT_TRUE(message.has_checkpoint());
+        EXPECT_GT(message.checkpoint().commit_position(), before);
+        before = message.checkpoint().commit_position();
+        return before >= last;
+    });
+}
+
 TEST_P(streams_subscribe_test, a_subscriber_that_does_not_read_is_not_dropped) {
     const std::string large(200'000, 'x');
     subscriber one(*streams_, subscription(read_of_stream("a-1")));

@@ -29,7 +29,7 @@ public:
           ids_(std::move(ids)), segments_(std::move(recovered.segments)),
           reader_(*segments_, *index_, head_, clock, settings_.known_metadata),
           writer_({settings_, files, clock, metrics, *segments_, *index_, head_, reader_, ids_,
-                   [this] { publish(); }},
+                   [this](std::span<const index_entry> entries) { publish(entries); }},
                   recovered),
           scavenger_({settings_.folder, settings_.free_space_min, files, clock, *segments_, *index_,
                       reader_, head_, ids_seed}) {}
@@ -42,8 +42,9 @@ public:
     }
 
     base::result<stream_slice> read_stream(std::string_view stream, base::revision from,
-                                           direction way, std::size_t count_max) override {
-        return reader_.read_stream(stream, from, way, count_max);
+                                           direction way, std::size_t count_max,
+                                           const read_bounds& bounds) override {
+        return reader_.read_stream(stream, from, way, count_max, bounds);
     }
 
     base::result<log_slice> read_all(base::position from, direction way, std::size_t count_max,
@@ -59,8 +60,9 @@ public:
     }
 
     base::result<view_slice> read_view(index_view view, std::string_view name, std::uint64_t from,
-                                       direction way, std::size_t count_max) override {
-        return reader_.read_view(view, name, from, way, count_max);
+                                       direction way, std::size_t count_max,
+                                       const read_bounds& bounds) override {
+        return reader_.read_view(view, name, from, way, count_max, bounds);
     }
 
     base::result<std::uint64_t> view_size(index_view view, std::string_view name) override {
@@ -109,11 +111,11 @@ public:
     }
 
 private:
-    void publish() {
-        const log_head now = head_.get();
+    void publish(std::span<const index_entry> entries) {
+        const publication what{head_.get(), entries};
         const std::lock_guard lock(listeners_mutex_);
         for (const auto& [ticket, listener] : listeners_) {
-            listener(now);
+            listener(what);
         }
     }
 

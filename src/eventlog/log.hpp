@@ -16,6 +16,7 @@
 #include "eventlog/index.hpp"
 #include "eventlog/record.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -79,8 +80,10 @@ struct stream_slice {
     std::optional<base::revision> last; // of the stream, hidden ones count; empty: never written
     bool end = true;
     bool soft_deleted = false; // nothing is shown
+    base::revision next;       // read from here for what follows, unless it is the end
     // The first revision shown at or after `from`; one past what is there if none is. Backwards: at
-    // or before `from`; empty if none is.
+    // or before `from`; empty if none is. Where the slice shows nothing and is not the end: where
+    // to look for it.
     std::optional<base::revision> next_readable;
     std::size_t whole =
         0; // forwards: so many of `events` belong to appends that are here completely
@@ -112,6 +115,15 @@ struct log_slice {
     std::optional<base::position> whole_last_seen;
 };
 
+// How much one call of a read looks at before it comes back, with what it found or with nothing: a
+// reader who shares its thread calls again after others had it. At least one event is looked at,
+// shown or not; backwards, a few more than said may be.
+struct read_bounds {
+    std::size_t records = std::numeric_limits<std::size_t>::max();     // events looked at
+    std::uint64_t bytes = std::numeric_limits<std::uint64_t>::max();   // of their records
+    std::chrono::steady_clock::duration time = std::chrono::hours(24); // by the log's clock
+};
+
 // Where a forwards read begins. `boundary`: `next` or `whole_next` of an earlier slice of this log,
 // so that the frame there need not be looked for.
 enum class read_start : std::uint8_t { anywhere, boundary };
@@ -122,9 +134,15 @@ using record_filter = std::function<bool(const record_view&)>;
 // hand, else on one of the log's threads, one call at a time. Must not throw, block, or call
 // close().
 using append_callback = std::function<void(base::result<append_outcome>)>;
+// What became readable at once: the events of one group of appends, in log order.
+struct publication {
+    log_head head;                        // after it
+    std::span<const index_entry> entries; // every event of it; refers to the writer's own memory
+};
 // Called on one of the log's threads, one call at a time, after new events became durable and
-// readable. Must not throw or block.
-using publication_callback = std::function<void(const log_head&)>;
+// readable and before their appends are answered. `what` is valid during the call. Must not throw
+// or block.
+using publication_callback = std::function<void(const publication& what)>;
 
 class log {
 public:
@@ -145,10 +163,10 @@ public:
     // Reads: thread-safe, blocking on the file system, durable events only.
     // Errors: corrupt, unavailable (read error), invalid_argument, deleted (the stream is
     // tombstoned). Forwards: revisions from `from` up; backwards: from `from` down. `count_max`
-    // >= 1.
-    [[nodiscard]] virtual base::result<stream_slice> read_stream(std::string_view stream,
-                                                                 base::revision from, direction way,
-                                                                 std::size_t count_max) = 0;
+    // >= 1. Without events and not at the end only where `bounds` said so.
+    [[nodiscard]] virtual base::result<stream_slice>
+    read_stream(std::string_view stream, base::revision from, direction way, std::size_t count_max,
+                const read_bounds& bounds = {}) = 0;
     // Forwards: events at or after `from`; backwards: before `from`, newest first. Looks through at
     // most `scan_bytes_max` of the log (rounded up to whole frames), forwards also at most
     // `considered_max` events, so a slice may be empty without being the end.
@@ -161,7 +179,8 @@ public:
     // backwards from the last one if `from` is beyond it.
     [[nodiscard]] virtual base::result<view_slice> read_view(index_view view, std::string_view name,
                                                              std::uint64_t from, direction way,
-                                                             std::size_t count_max) = 0;
+                                                             std::size_t count_max,
+                                                             const read_bounds& bounds = {}) = 0;
     [[nodiscard]] virtual base::result<std::uint64_t> view_size(index_view view,
                                                                 std::string_view name) = 0;
     // Whether each of these events would be shown by a read of its stream now.

@@ -128,8 +128,9 @@ base::result<record_view> log_reader::read_record(base::position at, base::posit
     return damaged(*in, at);
 }
 
-base::status log_reader::collect(std::span<const base::position> positions, base::position end,
-                                 const record_user& use) const {
+base::result<std::size_t> log_reader::collect(std::span<const base::position> positions,
+                                              base::position end, read_meter& meter,
+                                              const record_user& use) const {
     std::vector<std::byte> buffer;
     std::size_t held = 0; // bytes of the log from `begin` on that stand in `buffer`
     base::position begin;
@@ -171,14 +172,17 @@ base::status log_reader::collect(std::span<const base::position> positions, base
                 record = *single;
             }
         }
-        if (record.removed()) {
-            continue;
+        if (!record.removed()) {
+            if (auto used = use(record, i); !used) {
+                return fail(std::move(used.error()));
+            }
         }
-        if (auto used = use(record, i); !used) {
-            return used;
+        meter.count(record.length);
+        if (meter.spent() || (!held_whole && meter.is_late())) {
+            return i + 1;
         }
     }
-    return {};
+    return positions.size();
 }
 
 base::result<log_slice> log_reader::forwards(base::position from, std::size_t count_max,

@@ -4,6 +4,7 @@
 #include "eventlog/index.hpp"
 #include "eventlog/log.hpp"
 #include "eventlog/metadata_cache.hpp"
+#include "eventlog/read_meter.hpp"
 #include "eventlog/segment.hpp"
 
 #include <atomic>
@@ -40,11 +41,14 @@ public:
           metadata_(known_metadata) {}
 
     // As in class log.
-    [[nodiscard]] base::result<stream_slice>
-    read_stream(std::string_view stream, base::revision from, direction way, std::size_t count_max);
+    [[nodiscard]] base::result<stream_slice> read_stream(std::string_view stream,
+                                                         base::revision from, direction way,
+                                                         std::size_t count_max,
+                                                         const read_bounds& bounds);
     [[nodiscard]] base::result<view_slice> read_view(index_view view, std::string_view name,
                                                      std::uint64_t from, direction way,
-                                                     std::size_t count_max) const;
+                                                     std::size_t count_max,
+                                                     const read_bounds& bounds) const;
     [[nodiscard]] base::result<std::vector<bool>>
     are_shown(std::span<const recorded_event* const> events);
     [[nodiscard]] base::result<stream_info> info(std::string_view stream);
@@ -94,15 +98,24 @@ private:
     [[nodiscard]] base::position limit_of(const segment& one, base::position end) const;
     // Called with a record and its place in `positions`.
     using record_user = std::function<base::status(const record_view&, std::size_t)>;
-    // Appends up to `count` events of a stream to `out`; gives how many there were, with those that
-    // a scavenge removed.
+    // Appends up to `count` events of a stream to `out`; gives how many were looked at, with those
+    // that a scavenge removed: fewer than there are when `meter` is spent.
     [[nodiscard]] base::result<std::uint64_t> read_page(std::string_view stream,
                                                         base::revision from, direction way,
                                                         std::uint64_t count, base::position end,
-                                                        stream_slice& out) const;
-    // Reads the records at ascending `positions`; what was removed is passed over.
-    [[nodiscard]] base::status collect(std::span<const base::position> positions,
-                                       base::position end, const record_user& use) const;
+                                                        read_meter& meter, stream_slice& out) const;
+    // Looks at the records at ascending `positions` until `meter` is spent; what was removed is not
+    // handed to `use`. Gives how many were looked at.
+    [[nodiscard]] base::result<std::size_t> collect(std::span<const base::position> positions,
+                                                    base::position end, read_meter& meter,
+                                                    const record_user& use) const;
+    // The same at `positions` in the order of `way`; appends what `use` makes of each to `out`, in
+    // that order.
+    template <typename T>
+    [[nodiscard]] base::result<std::size_t>
+    collect_into(std::vector<T>& out, std::span<const base::position> positions, direction way,
+                 base::position end, read_meter& meter,
+                 const std::function<base::result<T>(const record_view&, std::size_t)>& use) const;
 
     segment_list& segments_;
     log_index& index_;

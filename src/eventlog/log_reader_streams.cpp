@@ -13,6 +13,10 @@ namespace {
 using base::errc;
 using base::fail;
 
+// How many events a backwards read takes at once, at first and later.
+constexpr std::size_t backward_group_min = 4;
+constexpr std::size_t backward_group_max = 256;
+
 std::unexpected<base::error> wrong_index() {
     return fail(errc::corrupt, "the index names another stream's event: delete the index folder "
                                "and start again");
@@ -137,8 +141,48 @@ base::result<log_reader::shown_part> log_reader::part_of(std::string_view stream
     return out;
 }
 
+template <typename T>
+base::result<std::size_t> log_reader::collect_into(
+    std::vector<T>& out, std::span<const base::position> positions, direction way,
+    base::position end, read_meter& meter,
+    const std::function<base::result<T>(const record_view&, std::size_t)>& use) const {
+    std::size_t begin = 0; // of the group that is read, in `positions`
+    std::size_t count = 0; // of a group that is read from its end to its beginning
+    const auto append = [&](const record_view& record, std::size_t place) -> base::status {
+        auto made = use(record, begin + (count == 0 ? place : count - 1 - place));
+        if (!made) {
+            return fail(std::move(made.error()));
+        }
+        out.push_back(std::move(*made));
+        return {};
+    };
+    if (way == direction::forwards) {
+        return collect(positions, end, meter, append);
+    }
+    // From the newest on, in groups that are read in log order, for neighbours are read at once.
+    // The first ones are small: the events may be large.
+    std::vector<base::position> group;
+    for (std::size_t size = backward_group_min; begin < positions.size() && !meter.spent();
+         size = std::min(size * 2, backward_group_max)) {
+        const auto part = positions.subspan(begin, std::min(size, positions.size() - begin));
+        count = part.size();
+        group.assign(part.rbegin(), part.rend());
+        const std::size_t before = out.size();
+        read_meter whole(clock_, {});
+        if (auto looked = collect(group, end, whole, append); !looked) {
+            return looked;
+        }
+        meter.add(whole);
+        static_cast<void>(meter.is_late());
+        std::reverse(out.begin() + static_cast<std::ptrdiff_t>(before), out.end());
+        begin += count;
+    }
+    return begin;
+}
+
 base::result<stream_slice> log_reader::read_stream(std::string_view stream, base::revision from,
-                                                   direction way, std::size_t count_max) {
+                                                   direction way, std::size_t count_max,
+                                                   const read_bounds& bounds) {
     if (count_max == 0) {
         return no_count();
     }
@@ -152,6 +196,7 @@ base::result<stream_slice> log_reader::read_stream(std::string_view stream, base
     }
     stream_slice out;
     out.last = part->last;
+    out.next = from;
     out.soft_deleted = part->soft_deleted;
     if (!out.last || out.soft_deleted) {
         return out;
@@ -168,61 +213,60 @@ base::result<stream_slice> log_reader::read_stream(std::string_view stream, base
     out.next_readable = start;
     std::uint64_t left =
         back ? start.value - part->lowest.value + 1 : out.last->value - start.value + 1;
-    // A page that a scavenge emptied is passed over: an empty one means the end.
-    for (base::revision at = start; out.events.empty() && left > 0;) {
-        const auto read =
-            read_page(stream, at, way, std::min<std::uint64_t>(count_max, left), part->end, out);
+    // A page that a scavenge emptied is passed over: an empty one means the end, or the bounds.
+    read_meter meter(clock_, bounds);
+    out.next = start;
+    while (out.events.empty() && left > 0 && !meter.spent()) {
+        const std::uint64_t count = std::min<std::uint64_t>({count_max, left, meter.left()});
+        const auto read = read_page(stream, out.next, way, count, part->end, meter, out);
         if (!read) {
             return fail(read.error());
         }
         left -= *read;
-        at.value = back ? at.value - *read : at.value + *read;
-    }
-    if (!out.events.empty()) {
-        out.next_readable = out.events.front().revision;
+        // Backwards, what would follow revision 0 is not there.
+        out.next.value =
+            back ? out.next.value - std::min(*read, out.next.value) : out.next.value + *read;
     }
     out.end = left == 0;
+    if (!out.events.empty()) {
+        out.next_readable = out.events.front().revision;
+    } else if (!out.end) {
+        out.next_readable = out.next;
+    } else { // all the rest was removed
+        out.next_readable = back ? std::nullopt : std::optional(past_last);
+    }
     return out;
 }
 
 base::result<std::uint64_t> log_reader::read_page(std::string_view stream, base::revision from,
                                                   direction way, std::uint64_t count,
-                                                  base::position end, stream_slice& out) const {
-    auto positions = index_.stream_positions(stream, from, way, count, end);
+                                                  base::position end, read_meter& meter,
+                                                  stream_slice& out) const {
+    const auto positions = index_.stream_positions(stream, from, way, count, end);
     if (!positions) {
         return fail(positions.error());
     }
     if (positions->empty()) {
         return wrong_index();
     }
-    const bool back = way == direction::backwards;
-    if (back) {
-        std::ranges::reverse(*positions);
-    }
     out.events.reserve(positions->size());
-    auto read =
-        collect(*positions, end, [&](const record_view& record, std::size_t) -> base::status {
+    return collect_into<recorded_event>(
+        out.events, *positions, way, end, meter,
+        [&](const record_view& record, std::size_t) -> base::result<recorded_event> {
             if (record.stream != stream) {
                 return wrong_index();
             }
-            out.events.push_back(to_event(record));
             if ((record.flags & format::record_flag::last_of_stream) != 0) {
-                out.whole = out.events.size();
+                out.whole = out.events.size() + 1;
             }
-            return {};
+            return to_event(record);
         });
-    if (!read) {
-        return fail(std::move(read.error()));
-    }
-    if (back) {
-        std::ranges::reverse(out.events);
-    }
-    return positions->size();
 }
 
 base::result<view_slice> log_reader::read_view(index_view view, std::string_view name,
                                                std::uint64_t from, direction way,
-                                               std::size_t count_max) const {
+                                               std::size_t count_max,
+                                               const read_bounds& bounds) const {
     if (count_max == 0) {
         return no_count();
     }
@@ -238,32 +282,31 @@ base::result<view_slice> log_reader::read_view(index_view view, std::string_view
     if (out.size == 0 || (!back && from >= out.size)) {
         return out;
     }
-    auto positions = index_.view_positions(view, name, from, way, count_max, end);
+    read_meter meter(clock_, bounds);
+    const auto positions =
+        index_.view_positions(view, name, from, way, std::min(count_max, meter.left()), end);
     if (!positions) {
         return fail(positions.error());
     }
-    const std::uint64_t count = positions->size();
-    // The number of the first of them in log order.
-    std::uint64_t first = from;
-    if (back) {
-        std::ranges::reverse(*positions);
-        first = std::min(from, out.size - 1) + 1 - count;
+    if (positions->empty()) {
+        return fail(errc::corrupt, "the index lacks events of a view: delete the index folder and "
+                                   "start again");
     }
-    out.entries.reserve(count);
-    auto read =
-        collect(*positions, end, [&](const record_view& record, std::size_t i) -> base::status {
-            out.entries.push_back({first + i, to_event(record)});
-            return {};
+    const std::uint64_t first = back ? std::min(from, out.size - 1) : from; // of what is read
+    out.entries.reserve(positions->size());
+    const auto read = collect_into<view_slice::entry>(
+        out.entries, *positions, way, end, meter,
+        [&](const record_view& record, std::size_t i) -> base::result<view_slice::entry> {
+            return view_slice::entry{back ? first - i : first + i, to_event(record)};
         });
     if (!read) {
-        return fail(std::move(read.error()));
+        return fail(read.error());
     }
     if (back) {
-        std::ranges::reverse(out.entries);
-        out.end = first == 0;
-        out.next = out.end ? 0 : first - 1;
+        out.end = *read > first;
+        out.next = out.end ? 0 : first - *read;
     } else {
-        out.next = first + count;
+        out.next = first + *read;
         out.end = out.next >= out.size;
     }
     return out;

@@ -123,10 +123,15 @@ TEST_F(log_test, a_closed_log_refuses_and_gives_the_folder_back) {
 
 TEST_F(log_test, listeners_hear_of_durable_events_only) {
     std::vector<base::position> heard;
-    const auto ticket = open_->add_listener([&](const log_head& head) {
-        heard.push_back(*head.last_event);
-        const auto slice = open_->read_all(*head.last_event, direction::forwards, 1);
+    const auto ticket = open_->add_listener([&](const publication& what) {
+        heard.push_back(*what.head.last_event);
+        const auto slice = open_->read_all(*what.head.last_event, direction::forwards, 1);
         EXPECT_TRUE(slice && slice->events.size() == 1);
+        ASSERT_EQ(what.entries.size(), 2u);
+        EXPECT_EQ(what.entries[1].stream, "s-1");
+        EXPECT_EQ(what.entries[1].type, "Happened");
+        EXPECT_EQ(what.entries[1].revision, base::revision{1});
+        EXPECT_EQ(what.entries[1].position, *what.head.last_event);
     });
     const auto outcome = append("s-1", expected::any(), events_of(1, 2));
     EXPECT_EQ(heard, std::vector{outcome->position});

@@ -300,7 +300,7 @@ void log_writer::commit_launched() {
         parts_.reader.forget_metadata(stream);
     }
     parts_.index.made_durable(end);
-    parts_.published();
+    parts_.published(launched_.entries);
     deliver(launched_.answers);
     launched_.clear();
 }

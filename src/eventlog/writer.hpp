@@ -30,7 +30,8 @@ public:
         durable_head& head;
         log_reader& reader;
         recent_ids& ids;
-        std::function<void()> published; // on the writer thread, after the durable head moved
+        // On the thread that commits, after the durable head moved over these.
+        std::function<void(std::span<const index_entry>)> published;
     };
 
     log_writer(parts given, recovered_log& from);

@@ -2,6 +2,8 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace immortal::eventstore {
@@ -10,35 +12,48 @@ namespace {
 using base::position;
 using base::revision;
 
-// How much of the log one step of a subscription looks through.
-constexpr std::uint64_t scan_bytes = 1u << 20u;
+// The events that a reader of a store may take in one slice, with the store's bounds.
+std::size_t in_slice(std::size_t count_max) {
+    return std::min(count_max, slice_bounds.records);
+}
 
 class all_source final : public catch_up_source {
 public:
-    all_source(eventlog::log& log, std::optional<position> after, event_filter filter)
-        : log_(log), filter_(record_filter_of(std::move(filter))),
-          from_{after ? after->value + 1 : 0}, processed_(after.value_or(position{})) {}
+    all_source(eventlog::log& log, std::optional<position> after, const event_filter& filter)
+        : log_(log), filter_(record_filter_of(filter)), from_{after ? after->value + 1 : 0},
+          processed_(after.value_or(position{})) {}
 
-    base::result<subscription::batch> pull(std::size_t count_max,
-                                           std::size_t considered_max) override {
-        auto slice = log_.read_all(from_, direction::forwards, count_max, filter_, scan_bytes,
-                                   where_, considered_max);
-        if (!slice) {
-            return base::fail(std::move(slice.error()));
+    base::result<slice> pull(std::size_t count_max, std::size_t considered_max) override {
+        const bool whole = considered_max == subscription::unbounded;
+        auto read = log_.read_all(from_, direction::forwards, count_max, filter_,
+                                  slice_bounds.bytes, where_, in_slice(considered_max));
+        if (!read) {
+            return base::fail(std::move(read.error()));
         }
         where_ = eventlog::read_start::boundary;
         // Whole batches only, unless the first one alone fills the page.
-        const bool cut = considered_max == subscription::unbounded && !slice->events.empty() &&
-                         slice->whole > 0 && slice->whole < slice->events.size();
+        const bool cut =
+            whole && !read->events.empty() && read->whole > 0 && read->whole < read->events.size();
+        const bool unfinished = whole && !read->events.empty() && read->whole == 0 && !read->end;
         if (cut) {
-            slice->events.resize(slice->whole);
+            read->events.resize(read->whole);
         }
-        from_ = cut ? slice->whole_next : slice->next;
-        processed_ = (cut ? slice->whole_last_seen : slice->last_seen).value_or(processed_);
-        return subscription::batch{.events = std::move(slice->events),
-                                   .processed = processed_,
-                                   .caught_up = !cut && slice->end,
-                                   .considered = cut ? slice->whole_considered : slice->considered};
+        from_ = cut ? read->whole_next : read->next;
+        processed_ = (cut ? read->whole_last_seen : read->last_seen).value_or(processed_);
+        return slice{{.events = std::move(read->events),
+                      .processed = processed_,
+                      .caught_up = !cut && read->end,
+                      .considered = cut ? read->whole_considered : read->considered},
+                     unfinished};
+    }
+
+    std::optional<position> place() const override { return from_; }
+    position pass_over(position next, position last_event) override {
+        IMMORTAL_ASSERT(next > from_ && last_event < next);
+        from_ = next;
+        where_ = eventlog::read_start::boundary;
+        processed_ = std::max(processed_, last_event); // a client may begin between events
+        return processed_;
     }
 
 private:
@@ -54,37 +69,39 @@ public:
     stream_source(eventlog::log& log, std::string stream, std::optional<revision> after)
         : log_(log), stream_(std::move(stream)), from_{after ? after->value + 1 : 0} {}
 
-    base::result<subscription::batch> pull(std::size_t count_max, std::size_t) override {
-        auto slice = log_.read_stream(stream_, from_, direction::forwards, count_max);
-        if (!slice) {
-            return slice.error().code == base::errc::deleted && begun_
-                       ? last_event(std::move(slice.error()))
-                       : base::fail(std::move(slice.error()));
+    base::result<slice> pull(std::size_t count_max, std::size_t) override {
+        auto read = log_.read_stream(stream_, from_, direction::forwards, count_max, slice_bounds);
+        if (!read) {
+            return read.error().code == base::errc::deleted && begun_
+                       ? last_event(std::move(read.error()))
+                       : base::fail(std::move(read.error()));
         }
         begun_ = true;
-        const bool cut = slice->whole > 0 && slice->whole < slice->events.size();
+        const bool cut = read->whole > 0 && read->whole < read->events.size();
+        const bool unfinished = !read->events.empty() && read->whole == 0 && !read->end;
         if (cut) {
-            slice->events.resize(slice->whole);
+            read->events.resize(read->whole);
         }
-        if (!slice->events.empty()) {
-            from_ = {slice->events.back().revision.value + 1};
-            processed_ = slice->events.back().position;
+        from_ = cut ? revision{read->events.back().revision.value + 1} : read->next;
+        if (!read->events.empty()) {
+            processed_ = read->events.back().position;
         }
-        return subscription::batch{.events = std::move(slice->events),
-                                   .processed = processed_,
-                                   .caught_up = !cut && slice->end};
+        return slice{{.events = std::move(read->events),
+                      .processed = processed_,
+                      .caught_up = !cut && read->end},
+                     unfinished};
     }
 
 private:
     // The tombstone once, then the error. A metadata stream ends without an event of its own.
-    base::result<subscription::batch> last_event(base::error why) {
+    base::result<slice> last_event(base::error why) {
         begun_ = false;
         auto event = log_.tombstone(stream_);
         if (!event || !*event) {
             return base::fail(event ? std::move(why) : std::move(event.error()));
         }
-        subscription::batch out{.events = {}, .processed = (*event)->position, .caught_up = true};
-        out.events.push_back(std::move(**event));
+        slice out{{.events = {}, .processed = (*event)->position, .caught_up = true}};
+        out.part.events.push_back(std::move(**event));
         return out;
     }
 
@@ -101,20 +118,21 @@ public:
         : log_(log), stream_(std::move(stream)), view_(*eventlog::view_of(stream_)),
           from_(after ? after->value + 1 : 0) {}
 
-    base::result<subscription::batch> pull(std::size_t count_max, std::size_t) override {
-        auto slice = log_.read_view(view_.view, view_.name, from_, direction::forwards, count_max);
-        if (!slice) {
-            return base::fail(std::move(slice.error()));
+    base::result<slice> pull(std::size_t count_max, std::size_t) override {
+        auto read = log_.read_view(view_.view, view_.name, from_, direction::forwards, count_max,
+                                   slice_bounds);
+        if (!read) {
+            return base::fail(std::move(read.error()));
         }
-        subscription::batch out;
-        out.events.reserve(slice->entries.size());
-        for (auto& [number, event] : slice->entries) {
+        slice out;
+        out.part.events.reserve(read->entries.size());
+        for (auto& [number, event] : read->entries) {
             processed_ = event.position;
-            out.events.push_back(make_view_event(stream_, number, std::move(event)));
+            out.part.events.push_back(make_view_event(stream_, number, std::move(event)));
         }
-        from_ = slice->next;
-        out.processed = processed_;
-        out.caught_up = slice->end;
+        from_ = read->next;
+        out.part.processed = processed_;
+        out.part.caught_up = read->end;
         return out;
     }
 
@@ -134,56 +152,83 @@ eventlog::record_filter record_filter_of(event_filter filter) {
     };
 }
 
-base::result<stream_page> read_view(eventlog::log& log, const std::string& stream, revision from,
-                                    direction way, std::size_t count_max) {
-    const auto view = eventlog::view_of(stream);
-    IMMORTAL_ASSERT(view.has_value());
-    stream_page page;
-    std::uint64_t at = from.value;
-    for (;;) { // where events were removed, a slice may be empty without being the end
-        auto slice = log.read_view(view->view, view->name, at, way, count_max);
-        if (!slice) {
-            return base::fail(std::move(slice.error()));
-        }
-        if (slice->size > 0) {
-            page.last = revision{slice->size - 1};
-        }
-        page.end = slice->end;
-        for (auto& [number, event] : slice->entries) {
-            page.events.push_back(make_view_event(stream, number, std::move(event)));
-        }
-        if (page.end || !page.events.empty()) {
-            break;
-        }
-        at = slice->next;
+page_reading::page_reading(eventlog::log& log, std::string stream, revision from, direction way,
+                           std::size_t count_max)
+    : log_(log), stream_(std::move(stream)), view_(eventlog::view_of(stream_)), place_(from),
+      way_(way), count_max_(count_max) {}
+
+base::result<bool> page_reading::step() {
+    const bool was_empty = page_.events.empty();
+    auto done = view_ ? read_view() : read_stream();
+    if (!done) {
+        return base::fail(std::move(done.error()));
     }
-    if (!page.events.empty()) {
-        page.next_readable = page.events.front().revision;
-    } else if (page.last && way == direction::forwards) {
-        page.next_readable = revision{page.last->value + 1};
+    if (was_empty && !page_.events.empty()) {
+        page_.next_readable = page_.events.front().revision;
     }
-    return page;
+    if (page_.end || page_.events.size() >= count_max_) {
+        return true;
+    }
+    // Where events were removed, a page has fewer than it asks for.
+    const std::uint64_t begin = page_.events.empty() ? 0 : page_.events.front().revision.value;
+    const std::uint64_t looked =
+        way_ == direction::forwards ? place_.value - begin : begin - place_.value;
+    return !page_.events.empty() && looked >= count_max_;
 }
 
-base::result<std::vector<recorded_event>> log_links::read(std::string_view stream, revision from,
-                                                          std::size_t count_max) {
-    if (eventlog::view_of(stream)) {
-        auto page = read_view(log_, std::string(stream), from, direction::forwards, count_max);
-        return page ? base::result<std::vector<recorded_event>>(std::move(page->events))
-                    : base::fail(std::move(page.error()));
+base::status page_reading::read_stream() {
+    auto slice =
+        log_.read_stream(stream_, place_, way_, count_max_ - page_.events.size(), slice_bounds);
+    if (!slice) {
+        return base::fail(std::move(slice.error()));
     }
-    auto slice = log_.read_stream(stream, from, direction::forwards, count_max);
-    return slice ? base::result<std::vector<recorded_event>>(std::move(slice->events))
-                 : base::fail(std::move(slice.error()));
+    page_.last = slice->last;
+    page_.end = slice->end;
+    place_ = slice->next;
+    if (page_.events.empty()) {
+        page_.soft_deleted = slice->soft_deleted;
+        page_.next_readable = slice->next_readable;
+    }
+    std::ranges::move(slice->events, std::back_inserter(page_.events));
+    return {};
+}
+
+base::status page_reading::read_view() {
+    auto slice = log_.read_view(view_->view, view_->name, place_.value, way_,
+                                count_max_ - page_.events.size(), slice_bounds);
+    if (!slice) {
+        return base::fail(std::move(slice.error()));
+    }
+    if (slice->size > 0) {
+        page_.last = revision{slice->size - 1};
+    }
+    page_.end = slice->end;
+    place_.value = slice->next;
+    for (auto& [number, event] : slice->entries) {
+        page_.events.push_back(make_view_event(stream_, number, std::move(event)));
+    }
+    if (page_.events.empty() && page_.last && way_ == direction::forwards) {
+        page_.next_readable = revision{page_.last->value + 1};
+    }
+    return {};
+}
+
+base::result<link_source::found> log_links::read(std::string_view stream, revision from,
+                                                 std::size_t count_max) {
+    page_reading reading(log_, std::string(stream), from, direction::forwards, count_max);
+    const auto complete = reading.step();
+    if (!complete) {
+        return base::fail(complete.error());
+    }
+    const revision behind{from.value + count_max};
+    const bool to_the_end = *complete && reading.page().end;
+    return found{reading.take().events,
+                 to_the_end ? behind : std::clamp(reading.place(), {from.value + 1}, behind)};
 }
 
 std::unique_ptr<catch_up_source> make_all_source(eventlog::log& log, std::optional<position> after,
-                                                 const all_filter& filter) {
-    auto compiled = event_filter::compile(filter);
-    if (!compiled) {
-        return make_refused_source(std::move(compiled.error()));
-    }
-    return std::make_unique<all_source>(log, after, std::move(*compiled));
+                                                 const event_filter& filter) {
+    return std::make_unique<all_source>(log, after, filter);
 }
 
 std::unique_ptr<catch_up_source> make_stream_source(eventlog::log& log, std::string stream,

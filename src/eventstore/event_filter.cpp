@@ -60,11 +60,33 @@ struct event_filter::compiled {
     name_rule stream;
     name_rule type;
     bool user_events_only = false;
+    std::string key;
 };
+
+std::string event_filter::key_of(const all_filter& filter) {
+    std::string key(filter.user_events_only ? "u" : "-");
+    const auto put = [&key](std::string_view text) {
+        key.append(std::to_string(text.size())).append(1, ':').append(text);
+    };
+    for (const auto* prefixes : {&filter.stream_prefixes, &filter.type_prefixes}) {
+        key.append(std::to_string(prefixes->size())).append(1, ',');
+        for (const std::string& prefix : *prefixes) {
+            put(prefix);
+        }
+    }
+    put(filter.stream_expression);
+    put(filter.type_expression);
+    return key;
+}
+
+const std::string& event_filter::key() const {
+    return compiled_->key;
+}
 
 base::result<event_filter> event_filter::compile(const all_filter& filter) {
     auto made = std::make_shared<compiled>();
     made->user_events_only = filter.user_events_only;
+    made->key = key_of(filter);
     auto done = made->stream.compile(filter.stream_prefixes, filter.stream_expression, "stream");
     if (done) {
         done = made->type.compile(filter.type_prefixes, filter.type_expression, "type");
@@ -83,6 +105,25 @@ bool event_filter::wants(std::string_view stream, std::string_view type) const {
         return false;
     }
     return compiled_->stream.allows(stream) && compiled_->type.allows(type);
+}
+
+base::result<event_filter> filter_cache::get(const all_filter& filter) {
+    std::string key = event_filter::key_of(filter);
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = kept_.find(key); found != kept_.end()) {
+            return found->second;
+        }
+    }
+    auto made = event_filter::compile(filter);
+    if (made) {
+        const std::lock_guard lock(mutex_);
+        if (kept_.size() >= filters_max) {
+            kept_.clear();
+        }
+        kept_.emplace(std::move(key), *made);
+    }
+    return made;
 }
 
 } // namespace immortal::eventstore

@@ -92,7 +92,8 @@ public:
     // before it gives up), deleted (the stream was tombstoned; a subscription that had begun before
     // gives the `$streamDeleted` event first), invalid_argument. A stream that is not there yet, or
     // soft-deleted, is waited for. With `considered_max` a batch of subscribe_all comes as soon as
-    // so many events were looked at, with or without a match, and may then end inside a batch.
+    // so many events were looked at, with or without a match, and may then end inside a batch; it
+    // also comes, perhaps without events, about a second after the first one that did not match.
     virtual awaitable<base::result<batch>> next(std::size_t count_max,
                                                 std::size_t considered_max = unbounded) = 0;
     static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "eventlog/stream_metadata.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -16,105 +17,16 @@ std::string view_event_data(const recorded_event& target, bool names_stream) {
                         : std::to_string(target.revision.value) + '@' + target.stream;
 }
 
-// Follows the links of one page.
-class follower {
-public:
-    follower(std::vector<recorded_event> events, link_source& source)
-        : events_(std::move(events)), source_(source), resolved_(events_.size()) {}
+// What one step follows at most.
+constexpr std::size_t links_per_step = 32;
 
-    base::result<std::vector<resolved_event>> run() {
-        for (std::size_t i = 0; i < events_.size();) {
-            auto followed = step(i);
-            if (!followed) {
-                return fail(std::move(followed.error()));
-            }
-            i += *followed;
-        }
-        if (auto done = take_targets(); !done) {
-            return fail(std::move(done.error()));
-        }
-        return std::move(resolved_);
+bool leads_to(const recorded_event& event, std::string_view stream, std::uint64_t revision) {
+    if (event.type != eventlog::link_type || event.link_target) {
+        return false;
     }
-
-private:
-    // How many events were resolved.
-    base::result<std::size_t> step(std::size_t i) {
-        recorded_event& event = events_[i];
-        const auto target =
-            event.type == eventlog::link_type ? parse_link(event.data) : std::nullopt;
-        if (!target) {
-            resolved_[i].event = std::move(event);
-            return 1;
-        }
-        if (event.link_target) {
-            attached_.push_back(i);
-            return 1;
-        }
-        // Links that lead to neighbours are followed by one read.
-        std::size_t run = 1;
-        while (i + run < events_.size() &&
-               leads_to(events_[i + run], target->stream, target->revision.value + run)) {
-            ++run;
-        }
-        return read_run(i, run, *target);
-    }
-
-    static bool leads_to(const recorded_event& event, std::string_view stream,
-                         std::uint64_t revision) {
-        if (event.type != eventlog::link_type || event.link_target) {
-            return false;
-        }
-        const auto target = parse_link(event.data);
-        return target && target->stream == stream && target->revision.value == revision;
-    }
-
-    base::result<std::size_t> read_run(std::size_t i, std::size_t run, const link_target& target) {
-        auto found = source_.read(target.stream, target.revision, run);
-        if (!found && found.error().code != base::errc::deleted) {
-            return fail(std::move(found.error()));
-        }
-        if (found) {
-            for (recorded_event& event : *found) {
-                // A read begins later where the stream's beginning is hidden.
-                const std::uint64_t at = event.revision.value - target.revision.value;
-                if (event.revision >= target.revision && at < run) {
-                    resolved_[i + at].event = std::move(event);
-                }
-            }
-        }
-        for (std::size_t n = i; n < i + run; ++n) {
-            resolved_[n].link = std::move(events_[n]);
-        }
-        return run;
-    }
-
-    // The targets that the links brought along, if they may be shown.
-    base::status take_targets() {
-        std::vector<const recorded_event*> targets;
-        targets.reserve(attached_.size());
-        for (const std::size_t i : attached_) {
-            targets.push_back(events_[i].link_target.get());
-        }
-        const auto shown = source_.are_shown(targets);
-        if (!shown) {
-            return fail(shown.error());
-        }
-        for (std::size_t n = 0; n < attached_.size(); ++n) {
-            resolved_event& out = resolved_[attached_[n]];
-            if ((*shown)[n]) {
-                out.event = *targets[n];
-            }
-            out.link = std::move(events_[attached_[n]]);
-            out.link->link_target.reset();
-        }
-        return {};
-    }
-
-    std::vector<recorded_event> events_;
-    link_source& source_;
-    std::vector<resolved_event> resolved_;
-    std::vector<std::size_t> attached_; // links that bring their target along
-};
+    const auto target = parse_link(event.data);
+    return target && target->stream == stream && target->revision.value == revision;
+}
 
 } // namespace
 
@@ -154,9 +66,100 @@ recorded_event make_view_event(std::string_view view_stream, std::uint64_t numbe
     return out;
 }
 
+link_follower::link_follower(std::vector<recorded_event> events, link_source& source)
+    : events_(std::move(events)), source_(source), resolved_(events_.size()) {}
+
+base::status link_follower::step() {
+    const std::size_t end = std::min(next_ + links_per_step, events_.size());
+    has_read_ = false;
+    while (next_ < end && !has_read_) {
+        const auto count = resolve(next_, end);
+        if (!count) {
+            return fail(count.error());
+        }
+        IMMORTAL_ASSERT(*count > 0);
+        next_ += *count;
+    }
+    return take_targets();
+}
+
+// How many events were resolved.
+base::result<std::size_t> link_follower::resolve(std::size_t place, std::size_t end) {
+    recorded_event& event = events_[place];
+    const auto target = event.type == eventlog::link_type ? parse_link(event.data) : std::nullopt;
+    if (!target) {
+        resolved_[place].event = std::move(event);
+        return 1;
+    }
+    if (event.link_target) {
+        attached_.push_back(place);
+        return 1;
+    }
+    // Links that lead to neighbours are followed by one read.
+    std::size_t run = 1;
+    while (place + run < end &&
+           leads_to(events_[place + run], target->stream, target->revision.value + run)) {
+        ++run;
+    }
+    return read_run(place, run, *target);
+}
+
+base::result<std::size_t> link_follower::read_run(std::size_t place, std::size_t run,
+                                                  const link_target& target) {
+    has_read_ = true;
+    auto read = source_.read(target.stream, target.revision, run);
+    if (!read && read.error().code != base::errc::deleted) {
+        return fail(std::move(read.error()));
+    }
+    std::size_t count = run;
+    if (read) {
+        count = std::min<std::uint64_t>(run, read->next.value - target.revision.value);
+        for (recorded_event& event : read->events) {
+            // A read begins later where the stream's beginning is hidden.
+            const std::uint64_t distance = event.revision.value - target.revision.value;
+            if (event.revision >= target.revision && distance < count) {
+                resolved_[place + distance].event = std::move(event);
+            }
+        }
+    }
+    for (std::size_t n = place; n < place + count; ++n) {
+        resolved_[n].link = std::move(events_[n]);
+    }
+    return count;
+}
+
+// The targets that the links brought along, if they may be shown.
+base::status link_follower::take_targets() {
+    std::vector<const recorded_event*> targets;
+    targets.reserve(attached_.size());
+    for (const std::size_t place : attached_) {
+        targets.push_back(events_[place].link_target.get());
+    }
+    const auto shown = source_.are_shown(targets);
+    if (!shown) {
+        return fail(shown.error());
+    }
+    for (std::size_t n = 0; n < attached_.size(); ++n) {
+        resolved_event& out = resolved_[attached_[n]];
+        if ((*shown)[n]) {
+            out.event = *targets[n];
+        }
+        out.link = std::move(events_[attached_[n]]);
+        out.link->link_target.reset();
+    }
+    attached_.clear();
+    return {};
+}
+
 base::result<std::vector<resolved_event>> follow_links(std::vector<recorded_event> events,
                                                        link_source& source) {
-    return follower(std::move(events), source).run();
+    link_follower follower(std::move(events), source);
+    while (!follower.finished()) {
+        if (auto done = follower.step(); !done) {
+            return fail(std::move(done.error()));
+        }
+    }
+    return follower.take();
 }
 
 } // namespace immortal::eventstore

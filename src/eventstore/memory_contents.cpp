@@ -306,11 +306,13 @@ std::size_t memory_contents::place_of(position from) const {
         std::ranges::lower_bound(events_, from, {}, &recorded_event::position) - events_.begin());
 }
 
-base::result<std::vector<recorded_event>>
-memory_contents::read(std::string_view stream, revision from, std::size_t count_max) {
-    auto found = page(stream, from, direction::forwards, count_max);
-    return found ? base::result<std::vector<recorded_event>>(std::move(found->events))
-                 : fail(std::move(found.error()));
+base::result<link_source::found> memory_contents::read(std::string_view stream, revision from,
+                                                       std::size_t count_max) {
+    auto all = page(stream, from, direction::forwards, count_max);
+    if (!all) {
+        return fail(std::move(all.error()));
+    }
+    return found{std::move(all->events), {from.value + count_max}};
 }
 
 base::result<std::vector<bool>>

@@ -39,8 +39,8 @@ public:
     [[nodiscard]] std::size_t place_of(base::position from) const; // of the first event at or after
     [[nodiscard]] base::position end() const { return end_; }
 
-    base::result<std::vector<recorded_event>> read(std::string_view stream, base::revision from,
-                                                   std::size_t count_max) override;
+    base::result<found> read(std::string_view stream, base::revision from,
+                             std::size_t count_max) override;
     base::result<std::vector<bool>>
     are_shown(std::span<const recorded_event* const> events) override;
 

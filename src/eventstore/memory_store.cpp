@@ -1,9 +1,12 @@
 #include "eventstore/memory_store.hpp"
 
 #include "base/random.hpp"
+#include "eventlog/correlation.hpp"
 #include "eventstore/catch_up.hpp"
 #include "eventstore/memory_contents.hpp"
+#include "eventstore/publication_hub.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace immortal::eventstore {
@@ -14,12 +17,11 @@ using base::revision;
 
 class all_source final : public catch_up_source {
 public:
-    all_source(memory_contents& all, std::optional<position> after, event_filter filter)
-        : all_(all), filter_(std::move(filter)), from_(after ? after->value + 1 : 0),
+    all_source(memory_contents& all, std::optional<position> after, const event_filter& filter)
+        : all_(all), filter_(filter), from_(after ? after->value + 1 : 0),
           processed_(after.value_or(position{})) {}
 
-    base::result<subscription::batch> pull(std::size_t count_max,
-                                           std::size_t considered_max) override {
+    base::result<slice> pull(std::size_t count_max, std::size_t considered_max) override {
         const std::lock_guard lock(all_.mutex);
         const auto& events = all_.events();
         subscription::batch out;
@@ -49,7 +51,15 @@ public:
         out.processed = processed_;
         out.considered = place - begin;
         out.caught_up = place == events.size();
-        return out;
+        from_ = out.caught_up ? all_.end().value : from_;
+        return slice{std::move(out)};
+    }
+
+    std::optional<position> place() const override { return position{from_}; }
+    position pass_over(position next, position last_event) override {
+        from_ = next.value;
+        processed_ = std::max(processed_, last_event);
+        return processed_;
     }
 
 private:
@@ -64,7 +74,7 @@ public:
     stream_source(memory_contents& all, std::string name, std::optional<revision> after)
         : all_(all), name_(std::move(name)), from_{after ? after->value + 1 : 0} {}
 
-    base::result<subscription::batch> pull(std::size_t count_max, std::size_t) override {
+    base::result<slice> pull(std::size_t count_max, std::size_t) override {
         const std::lock_guard lock(all_.mutex);
         auto page = all_.page(name_, from_, direction::forwards, count_max);
         if (!page) {
@@ -80,7 +90,7 @@ public:
             from_ = {out.events.back().revision.value + 1};
         }
         out.processed = processed_;
-        return out;
+        return slice{std::move(out)};
     }
 
 private:
@@ -97,13 +107,12 @@ private:
         return events.size();
     }
 
-    base::result<subscription::batch> last_event(base::error why) {
+    base::result<slice> last_event(base::error why) {
         const recorded_event* tombstone = all_.tombstone(name_);
         if (!std::exchange(begun_, false) || tombstone == nullptr) {
             return base::fail(std::move(why));
         }
-        return subscription::batch{
-            .events = {*tombstone}, .processed = tombstone->position, .caught_up = true};
+        return slice{{.events = {*tombstone}, .processed = tombstone->position, .caught_up = true}};
     }
 
     memory_contents& all_;
@@ -118,14 +127,11 @@ public:
     explicit memory_store(base::clock& clock) : all_(clock) {
         base::system_random random;
         identity_.id = base::uuid::make_random(random);
+        hub_.begin(all_.end());
     }
 
     awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) override {
-        auto outcome = append_now(writes);
-        if (outcome && !outcome->repeated) {
-            published_.notify_all();
-        }
-        co_return outcome;
+        co_return append_now(writes);
     }
 
     awaitable<base::result<stream_page>> read_stream(std::string name, revision from, direction way,
@@ -184,16 +190,18 @@ public:
                                                 all_filter filter) override {
         auto compiled = event_filter::compile(filter);
         if (!compiled) {
-            return make_catch_up(make_refused_source(std::move(compiled.error())), published_);
+            return make_refused(std::move(compiled.error()));
         }
-        return make_catch_up(std::make_unique<all_source>(all_, after, std::move(*compiled)),
-                             published_);
+        auto watch = hub_.board().watch_all(*compiled);
+        return make_catch_up(std::make_unique<all_source>(all_, after, *compiled),
+                             std::move(watch));
     }
 
     std::unique_ptr<subscription> subscribe_stream(std::string stream,
                                                    std::optional<revision> after) override {
+        auto watch = hub_.board().watch_stream(stream);
         return make_catch_up(std::make_unique<stream_source>(all_, std::move(stream), after),
-                             published_);
+                             std::move(watch));
     }
 
     std::optional<position> head() const override {
@@ -206,11 +214,30 @@ public:
 private:
     base::result<append_outcome> append_now(std::vector<stream_write>& writes) {
         const std::lock_guard lock(all_.mutex);
-        return all_.append(writes);
+        const std::size_t before = all_.events().size();
+        auto outcome = all_.append(writes);
+        publish_from(before);
+        return outcome;
+    }
+
+    // Hands over the events from a place on; with the lock, so that they come in order.
+    void publish_from(std::size_t place) {
+        const auto& events = all_.events();
+        std::vector<std::string> buffers(events.size() - place);
+        std::vector<eventlog::index_entry> entries;
+        for (std::size_t n = place; n < events.size(); ++n) {
+            const recorded_event& event = events[n];
+            entries.push_back({event.stream, event.type,
+                               eventlog::correlation_of(event.metadata, buffers[n - place]),
+                               event.revision, event.position});
+        }
+        if (!entries.empty()) {
+            hub_.publish(all_.end(), entries);
+        }
     }
 
     memory_contents all_;
-    runtime::async_event published_;
+    publication_hub hub_{nullptr};
     base::log_identity identity_;
 };
 

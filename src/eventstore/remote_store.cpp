@@ -35,24 +35,25 @@ class remote_links final : public link_source {
 public:
     explicit remote_links(remote_link& link) : link_(link) {}
 
-    base::result<std::vector<recorded_event>> read(std::string_view stream, base::revision from,
-                                                   std::size_t count_max) override {
+    base::result<found> read(std::string_view stream, base::revision from,
+                             std::size_t count_max) override {
         auto page =
             read_stream_remotely(link_, std::string(stream), from, direction::forwards, count_max);
         if (!page) {
             return fail(std::move(page.error()));
         }
-        return std::move(page->events);
+        return found{std::move(page->events), {from.value + count_max}};
     }
     base::result<std::vector<bool>>
     are_shown(std::span<const recorded_event* const> events) override {
         std::vector<bool> out;
         for (const recorded_event* event : events) {
-            auto found = read(event->stream, event->revision, 1);
-            if (!found && found.error().code != errc::deleted) {
-                return fail(std::move(found.error()));
+            const auto shown = read(event->stream, event->revision, 1);
+            if (!shown && shown.error().code != errc::deleted) {
+                return fail(shown.error());
             }
-            out.push_back(found && !found->empty() && found->front().revision == event->revision);
+            out.push_back(shown && !shown->events.empty() &&
+                          shown->events.front().revision == event->revision);
         }
         return out;
     }
