@@ -116,9 +116,19 @@ void history::read_ends(std::uint64_t op, std::span<const eventlog::recorded_eve
     write(fmt::format(R"({{"t":"ok","op":{},"end":true,"events":{}}})", op, events_text(events)));
 }
 
-void history::subscribed(std::uint64_t sub, std::int64_t after, const std::string& resumes) {
-    write(fmt::format(R"({{"t":"subscribe","sub":{},"after":{}{}}})", sub, after,
-                      resumes.empty() ? "" : ",\"resumes\":" + resumes));
+void history::subscribed(std::uint64_t sub, std::int64_t after, const std::string& resumes,
+                         const std::string& stream) {
+    write(fmt::format(R"({{"t":"subscribe","sub":{},"after":{}{}{}}})", sub, after,
+                      resumes.empty() ? "" : ",\"resumes\":" + resumes,
+                      stream.empty() ? "" : ",\"stream\":\"" + stream + "\""));
+}
+
+void history::caught_up(std::uint64_t sub) {
+    write(fmt::format(R"({{"t":"caught_up","sub":{}}})", sub));
+}
+
+void history::progress(std::uint64_t sub, base::position position) {
+    write(fmt::format(R"({{"t":"progress","sub":{},"position":{}}})", sub, position.value));
 }
 
 void history::delivered(std::uint64_t sub, std::span<const eventlog::recorded_event> events) {

@@ -32,7 +32,11 @@ public:
     void unknown(std::uint64_t op);
     void read_begins(std::uint64_t op, const std::string& stream); // empty: the whole log
     void read_ends(std::uint64_t op, std::span<const eventlog::recorded_event> events);
-    void subscribed(std::uint64_t sub, std::int64_t after, const std::string& resumes);
+    // `stream`: of a subscription to one stream; empty: to all.
+    void subscribed(std::uint64_t sub, std::int64_t after, const std::string& resumes,
+                    const std::string& stream = {});
+    void caught_up(std::uint64_t sub);
+    void progress(std::uint64_t sub, base::position position);
     void delivered(std::uint64_t sub, std::span<const eventlog::recorded_event> events);
 
 private:
