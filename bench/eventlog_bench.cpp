@@ -1,12 +1,15 @@
 // Benchmarks of the event log beside the limits of the machine, measured in the same run.
 //
 // usage: eventlog_bench [--folder DIR] [--events MILLIONS] [--correlations 1]
+//        eventlog_bench --frames 1 [--folder DIR]
 //        eventlog_bench --grow MILLIONS [--folder DIR]
 //
 // Prints one JSON line per figure: {"name", "value", "unit", "limit", "target"}. Everything is
 // durable: fdatasync of the data and of the head anchor before each acknowledgement, hash chain
 // included. The index stands on disk and holds streams, categories and types; with --correlations
 // each event has a correlation id, one for every four, and is found by it.
+//
+// --frames does one thing only: 100,000 events in one append, and in 1,000, read in pages.
 //
 // --grow appends 100-byte events up to so many millions, and stops while 15 GiB are still free: the
 // cost per event at the end beside that of the first million.
@@ -284,6 +287,46 @@ void bench_reads(eventlog::log& log, std::uint64_t events) {
           median, "us", 0, "<= 150");
 }
 
+// Reads 100,000 events in pages, from logs that hold them in frames of different sizes.
+void bench_frames(const std::string& folder, std::size_t frames) {
+    constexpr std::size_t events = 100'000;
+    const std::string place = fmt::format("{}/frames-{}", folder, frames);
+    auto log = open_log(place);
+    std::uint64_t number = 0;
+    for (std::size_t i = 0; i < frames; ++i) {
+        std::vector<stream_write> writes(1);
+        writes[0].stream = "frames-1";
+        for (std::size_t n = 0; n < events / frames; ++n) {
+            writes[0].events.push_back(make_event(++number));
+        }
+        std::promise<void> promise;
+        log->append(std::move(writes), [&](const base::result<append_outcome>& outcome) {
+            if (!outcome) {
+                std::cerr << outcome.error().message << "\n";
+                std::exit(1);
+            }
+            promise.set_value();
+        });
+        promise.get_future().wait();
+    }
+    for (const auto way : {direction::forwards, direction::backwards}) {
+        const auto began = steady::now();
+        std::size_t read = 0;
+        base::position next = way == direction::forwards ? base::position{} : log->head().end;
+        for (bool end = false; !end;) {
+            auto slice = log->read_all(next, way, 128);
+            read += slice->events.size();
+            next = slice->next;
+            end = slice->end;
+        }
+        print(fmt::format("read {} events in pages of 128, {}, written in {} frames", read,
+                          way == direction::forwards ? "forwards" : "backwards", frames),
+              seconds_since(began), "s", 0, "");
+    }
+    log.reset();
+    std::filesystem::remove_all(place);
+}
+
 // Makes the kernel forget what it keeps of the log's and its index's files.
 void forget_pages(const std::string& folder) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
@@ -367,12 +410,14 @@ int main(int argc, char** argv) {
     std::string folder = std::filesystem::temp_directory_path().string();
     std::uint64_t millions = 10;
     std::uint64_t grow = 0;
+    bool only_frames = false;
     for (int i = 1; i + 1 < argc; ++i) {
         const std::string_view name = argv[i];
         folder = name == "--folder" ? argv[i + 1] : folder;
         millions = name == "--events" ? std::stoull(argv[i + 1]) : millions;
         grow = name == "--grow" ? std::stoull(argv[i + 1]) : grow;
         correlations = correlations || name == "--correlations";
+        only_frames = only_frames || name == "--frames";
     }
     folder += "/immortal-bench-XXXXXX";
     folder = mkdtemp(folder.data());
@@ -380,6 +425,12 @@ int main(int argc, char** argv) {
 
     if (grow > 0) {
         bench_grow(folder, grow);
+        std::filesystem::remove_all(folder);
+        return 0;
+    }
+    bench_frames(folder, 1);
+    bench_frames(folder, 1000);
+    if (only_frames) {
         std::filesystem::remove_all(folder);
         return 0;
     }

@@ -18,6 +18,10 @@ open_event_log(const data_folder& folder, const settings& options, base::file_sy
     s.segment_size = options.event_log.segment_bytes;
     s.free_space_min = options.event_log.free_bytes_min;
     s.queue_appends_max = options.event_log.queue_max;
+    s.append_events_max = options.event_log.append_events_max;
+    s.append_frame_size_max = options.event_log.append_bytes_max;
+    s.clock_jump_min = options.event_log.clock_jump;
+    s.clock_jump_hold = options.event_log.clock_hold;
     s.index.folder = s.folder + "/index";
     s.index.correlations = options.event_log.index_correlations;
     s.index.cache_bytes = options.event_log.index_cache_bytes;

@@ -122,6 +122,12 @@ settings read_settings(const base::config& c) {
         .event_log = {.segment_bytes = whole<std::uint64_t>(c, "event_log.segment_bytes"),
                       .free_bytes_min = whole<std::uint64_t>(c, "event_log.free_bytes_min"),
                       .queue_max = whole<std::size_t>(c, "event_log.queue_max"),
+                      .append_events_max = whole<std::size_t>(c, "event_log.append_events_max"),
+                      .append_bytes_max = whole<std::size_t>(c, "event_log.append_bytes_max"),
+                      .clock_jump = milliseconds(
+                          1000 * whole<std::int64_t>(c, "event_log.clock_jump_seconds")),
+                      .clock_hold = milliseconds(
+                          1000 * whole<std::int64_t>(c, "event_log.clock_hold_seconds")),
                       .index_correlations = c.boolean("event_log.index_correlations"),
                       .index_cache_bytes = whole<std::size_t>(c, "event_log.index_cache_bytes")},
         .postgres = {.uri = c.text("postgres.uri"),

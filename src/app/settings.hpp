@@ -53,6 +53,10 @@ struct event_log_settings {
     std::uint64_t segment_bytes = 0;
     std::uint64_t free_bytes_min = 0;
     std::size_t queue_max = 0;
+    std::size_t append_events_max = 0;
+    std::size_t append_bytes_max = 0;
+    milliseconds clock_jump{};
+    milliseconds clock_hold{};
     bool index_correlations = true;
     std::size_t index_cache_bytes = 0;
 };

@@ -159,6 +159,30 @@ void add_event_log_keys(config_registry& registry) {
               .doc = "Appends that may wait for the writer; more are refused with 503.",
               .minimum = 1,
               .maximum = 1'000'000})
+        .add({.name = "event_log.append_events_max",
+              .fallback = whole(131'072),
+              .doc = "Events of one append; more are refused as too large.",
+              .minimum = 1,
+              .maximum = 131'072})
+        .add({.name = "event_log.append_bytes_max",
+              .fallback = whole(72 * mebibyte),
+              .doc =
+                  "Size of one append as it stands in the log, with a header of 64 bytes and the "
+                  "stream's name for each event; a larger one is refused.",
+              .minimum = mebibyte,
+              .maximum = 72.0 * mebibyte})
+        .add({.name = "event_log.clock_jump_seconds",
+              .fallback = whole(60),
+              .doc = "A jump of the machine's clock by so much is reported and not believed at "
+                     "once: events are stamped by the time that went by. 0: always believed. See "
+                     "docs/operations.md.",
+              .minimum = 0,
+              .maximum = 86'400})
+        .add({.name = "event_log.clock_hold_seconds",
+              .fallback = whole(600),
+              .doc = "How long such a jump must last until it is believed.",
+              .minimum = 0,
+              .maximum = 86'400})
         .add({.name = "event_log.index_correlations",
               .fallback = true,
               .doc = "Find events by the $correlationId in their metadata. A change makes the "

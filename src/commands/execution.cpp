@@ -370,7 +370,11 @@ awaitable<base::result<eventstore::append_outcome>>
 execution::append_until_known(std::vector<eventstore::stream_write> writes, bool* asked_again) {
     *asked_again = false;
     for (;;) {
-        auto done = co_await with_->uses.store.append(writes);
+        // The store answers within the command's time: what it did not begin by then is taken back,
+        // what it did is unknown, and the client asks again with the same key.
+        eventstore::append_terms terms;
+        terms.limit = std::max(time_left(), milliseconds{1});
+        auto done = co_await with_->uses.store.append(writes, std::move(terms));
         if (done || done.error().code == base::errc::conflict) {
             co_return done;
         }

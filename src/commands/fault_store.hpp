@@ -4,6 +4,7 @@
 #include "eventstore/event_store.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -39,19 +40,29 @@ public:
     std::atomic<bool> reads_fail = false;
     std::atomic<std::size_t> reads = 0;
     std::atomic<std::size_t> heads = 0;
+    // Of the last append of domain events.
+    [[nodiscard]] std::chrono::milliseconds last_limit() const {
+        const std::lock_guard lock(mutex_);
+        return last_limit_;
+    }
     [[nodiscard]] std::size_t appends() const {
         const std::lock_guard lock(mutex_);
         return count_;
     }
 
     awaitable<base::result<eventstore::append_outcome>>
-    append(std::vector<eventstore::stream_write> writes) override {
+    append(std::vector<eventstore::stream_write> writes,
+           eventstore::append_terms terms = {}) override {
         const bool domain = !writes.front().stream.starts_with("snapshot_");
+        if (domain) {
+            const std::lock_guard lock(mutex_);
+            last_limit_ = terms.limit;
+        }
         switch (domain ? next() : fault::none) {
         case fault::unknown_not_written:
             co_return base::fail(base::errc::unknown_outcome, "lost before");
         case fault::unknown_but_written: {
-            const auto done = co_await inner_.append(std::move(writes));
+            const auto done = co_await inner_.append(std::move(writes), std::move(terms));
             if (!done) {
                 co_return base::fail(done.error());
             }
@@ -64,7 +75,7 @@ public:
         case fault::none:
             break;
         }
-        co_return co_await inner_.append(std::move(writes));
+        co_return co_await inner_.append(std::move(writes), std::move(terms));
     }
     awaitable<base::result<eventstore::stream_page>> read_stream(std::string stream,
                                                                  base::revision from,
@@ -125,6 +136,7 @@ private:
     mutable std::mutex mutex_;
     std::function<fault(std::size_t)> plan_;
     std::size_t count_ = 0;
+    std::chrono::milliseconds last_limit_{0};
 };
 
 } // namespace immortal::commands

@@ -243,6 +243,13 @@ TEST_F(service_test, a_refusal_is_checked_against_the_store) {
     (void)done("y", move_player{player_id, "newbie_village"}, 1);
 }
 
+TEST_F(service_test, an_append_has_the_time_that_its_command_has_left) {
+    const base::uuid player_id = ready_player();
+    ASSERT_TRUE(execute("go", move_player{player_id, "bamboo_forest"}));
+    EXPECT_GT(store_.last_limit().count(), 0);
+    EXPECT_LE(store_.last_limit(), service_settings{}.timeout);
+}
+
 TEST_F(service_test, a_warm_command_reads_nothing) {
     const base::uuid player_id = ready_player();
     store_.reads = 0;

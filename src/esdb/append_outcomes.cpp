@@ -1,13 +1,20 @@
 #include "esdb/append_outcomes.hpp"
 
-#include "runtime/deadline.hpp"
-
 namespace immortal::esdb {
 
 awaitable<base::result<eventstore::append_outcome>>
 append_within(eventstore::event_store& store, std::vector<eventstore::stream_write> writes,
-              std::chrono::milliseconds limit) {
-    return runtime::with_deadline(store.append(std::move(writes)), limit);
+              std::chrono::milliseconds limit, std::shared_ptr<void> charge,
+              std::shared_ptr<std::vector<eventstore::unmet_expectation>> unmet) {
+    auto outcome = co_await store.append(
+        std::move(writes),
+        {.limit = limit, .charge = std::move(charge), .unmet = std::move(unmet)});
+    if (!outcome && outcome.error().code == base::errc::unavailable &&
+        outcome.error().reason == "deadline") {
+        // Official clients take UNAVAILABLE for a lost node and look for another one.
+        outcome.error().code = base::errc::timeout;
+    }
+    co_return outcome;
 }
 
 awaitable<std::optional<std::int64_t>> current_version(eventstore::event_store& store,

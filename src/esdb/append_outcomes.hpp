@@ -3,17 +3,19 @@
 
 #include "esdb/service_context.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace immortal::esdb {
 
-// store.append, given up after `limit` (errc::timeout: it may still have been written, as whoever
-// repeats it with the same ids finds out).
+// store.append, answered within `limit` (errors with reason "deadline": event_store.hpp). `charge`
+// stays with the events as long as the store has them. `unmet`, if given: what did not hold.
 [[nodiscard]] awaitable<base::result<eventstore::append_outcome>>
 append_within(eventstore::event_store& store, std::vector<eventstore::stream_write> writes,
-              std::chrono::milliseconds limit);
+              std::chrono::milliseconds limit, std::shared_ptr<void> charge,
+              std::shared_ptr<std::vector<eventstore::unmet_expectation>> unmet = nullptr);
 
 // The last revision of `stream`, for telling why an expectation did not hold; -1 without events.
 // Empty: the store does not say.

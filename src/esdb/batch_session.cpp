@@ -197,16 +197,17 @@ bool batch_session::add_events(batch& into, request& chunk) {
                                : "An event's type must not be empty."));
             return false;
         }
-        const std::size_t size = size_of(*event);
-        if (size > eventlog::event_size_max) {
-            fail(into, batch_answers::event_too_large(event->id, size, eventlog::event_size_max));
+        switch (into.account.take(into.write.stream, *event)) {
+        case append_account::outcome::taken:
+            break;
+        case append_account::outcome::event_too_large:
+            fail(into, batch_answers::event_too_large(event->id, size_of(*event),
+                                                      eventlog::event_size_max));
             return false;
-        }
-        if (into.share.held() + size > eventlog::append_size_max) {
+        case append_account::outcome::append_too_large:
             fail(into, batch_answers::append_too_large(eventlog::append_size_max));
             return false;
-        }
-        if (!into.share.grow(size)) {
+        case append_account::outcome::no_room:
             fail(into, batch_answers::busy("Server Is Busy"));
             return false;
         }
@@ -255,7 +256,8 @@ awaitable<batch_session::response> batch_session::outcome_of(batch& complete) {
     std::vector<eventstore::stream_write> writes;
     writes.push_back({complete.write.stream, complete.write.expected,
                       std::move(complete.write.events), complete.write.what});
-    const auto outcome = co_await append_within(context_.store, std::move(writes), left);
+    const auto outcome =
+        co_await append_within(context_.store, std::move(writes), left, complete.account.charge());
     if (!outcome) {
         co_return co_await failure_of(complete, outcome.error());
     }

@@ -2,6 +2,7 @@
 // which the batches are done.
 #pragma once
 
+#include "esdb/append_account.hpp"
 #include "esdb/call.hpp"
 #include "esdb/service_context.hpp"
 #include "esproto/wire/streams.pb.h"
@@ -35,13 +36,13 @@ private:
     using response = ::event_store::client::streams::BatchAppendResp;
 
     struct batch {
-        batch(byte_budget& budget, boost::asio::any_io_executor executor)
-            : share(budget), deadline(std::move(executor)) {}
+        batch(const byte_budget& budget, boost::asio::any_io_executor executor)
+            : account(budget), deadline(std::move(executor)) {}
         base::uuid id;
         ::event_store::client::UUID wire_id; // in the form the client used
         eventstore::stream_write write;
         std::int64_t expected = 0;
-        byte_budget::share share;
+        append_account account;
         boost::asio::steady_timer deadline;
         std::chrono::steady_clock::time_point due;
     };

@@ -1,4 +1,5 @@
 // Streams.Append, Delete and Tombstone.
+#include "esdb/append_account.hpp"
 #include "esdb/append_outcomes.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/streams_service.hpp"
@@ -86,7 +87,7 @@ rpc_status refusal_of(proposal_fault fault) {
 } // namespace
 
 awaitable<rpc_result<eventstore::stream_write>>
-streams_service::receive_append(call& asked, byte_budget::share& share, std::int64_t& wanted) {
+streams_service::receive_append(call& asked, append_account& account, std::int64_t& wanted) {
     auto first = co_await receive_only<wire::AppendReq>(asked);
     if (!first) {
         co_return refuse(std::move(first.error()));
@@ -120,14 +121,15 @@ streams_service::receive_append(call& asked, byte_budget::share& share, std::int
         if (!event) {
             co_return refuse(refusal_of(event.error()));
         }
-        const std::size_t size = size_of(*event);
-        if (size > eventlog::event_size_max) {
-            co_return refuse(refusal::event_too_large(event->id, size, eventlog::event_size_max));
-        }
-        if (share.held() + size > eventlog::append_size_max) {
+        switch (account.take(write.stream, *event)) {
+        case append_account::outcome::taken:
+            break;
+        case append_account::outcome::event_too_large:
+            co_return refuse(
+                refusal::event_too_large(event->id, size_of(*event), eventlog::event_size_max));
+        case append_account::outcome::append_too_large:
             co_return refuse(refusal::append_too_large(eventlog::append_size_max));
-        }
-        if (!share.grow(size)) {
+        case append_account::outcome::no_room:
             co_return refuse(refusal::too_busy());
         }
         write.events.push_back(std::move(*event));
@@ -135,9 +137,9 @@ streams_service::receive_append(call& asked, byte_budget::share& share, std::int
 }
 
 awaitable<rpc_status> streams_service::append(call& asked) {
-    byte_budget::share share(context_.memory);
+    append_account account(context_.memory);
     std::int64_t wanted = expected::any;
-    auto write = co_await receive_append(asked, share, wanted);
+    auto write = co_await receive_append(asked, account, wanted);
     if (!write) {
         co_return std::move(write.error());
     }
@@ -148,8 +150,8 @@ awaitable<rpc_status> streams_service::append(call& asked) {
     }
     std::vector<eventstore::stream_write> writes;
     writes.push_back(std::move(*write));
-    const auto outcome =
-        co_await append_within(context_.store, std::move(writes), context_.write_limit);
+    const auto outcome = co_await append_within(context_.store, std::move(writes),
+                                                context_.write_limit, account.charge());
     if (outcome) {
         reply(asked, success(*outcome, any_event));
         co_return rpc_status{};
@@ -179,7 +181,7 @@ streams_service::end_stream(call& asked, std::string stream, std::optional<std::
     std::vector<eventstore::stream_write> writes;
     writes.push_back({stream, *to_expected(*wanted), {}, what});
     const auto outcome =
-        co_await append_within(context_.store, std::move(writes), context_.write_limit);
+        co_await append_within(context_.store, std::move(writes), context_.write_limit, nullptr);
     if (outcome) {
         co_return outcome->position;
     }

@@ -19,6 +19,8 @@ class TombstoneResp;
 
 namespace immortal::esdb {
 
+class append_account;
+
 // Coroutines on their calls' strands. Outlives the server.
 class streams_service {
 public:
@@ -41,7 +43,7 @@ private:
 
     awaitable<rpc_status> append(call& asked);
     awaitable<rpc_result<eventstore::stream_write>>
-    receive_append(call& asked, byte_budget::share& share, std::int64_t& expected);
+    receive_append(call& asked, append_account& account, std::int64_t& expected);
     awaitable<rpc_result<delete_response>> remove(call& asked, delete_request request);
     awaitable<rpc_result<tombstone_response>> tombstone(call& asked, tombstone_request request);
     awaitable<rpc_result<base::position>> end_stream(call& asked, std::string stream,

@@ -1,13 +1,17 @@
 #include "esdb/streams_v2_service.hpp"
 
+#include "esdb/append_account.hpp"
 #include "esdb/append_outcomes.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/typed_call.hpp"
 #include "esdb/v2_records.hpp"
 #include "esproto/wire/streams_v2.grpc.pb.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace immortal::esdb {
 
@@ -17,8 +21,6 @@ using eventstore::stream_write;
 using write_list = std::vector<stream_write>;
 
 namespace {
-
-constexpr int attempts_max = 5; // while others write to the streams that are checked
 
 // The writes of an append, each stream's found by its name.
 class write_set {
@@ -35,6 +37,10 @@ public:
         }
         return list_[found->second];
     }
+    // Precondition: it is there.
+    [[nodiscard]] std::size_t number_of(const std::string& stream) const {
+        return numbers_.at(stream);
+    }
     [[nodiscard]] write_list take() { return std::move(list_); }
     [[nodiscard]] std::size_t size() const { return list_.size(); }
 
@@ -45,19 +51,19 @@ private:
 
 // One record into `write`, within the bounds.
 std::optional<rpc_status> add_record(wire::AppendRecord& record, stream_write& write,
-                                     byte_budget::share& share, base::random_source& random) {
+                                     append_account& account, base::random_source& random) {
     auto event = v2::to_event(record, write.stream, random);
     if (!event) {
         return std::move(event.error());
     }
-    const std::size_t size = size_of(*event);
-    if (size > eventlog::event_size_max) {
-        return v2::record_too_large(write.stream, event->id.text(), size);
-    }
-    if (share.held() + size > eventlog::append_size_max) {
-        return v2::append_too_large(share.held() + size);
-    }
-    if (!share.grow(size)) {
+    switch (account.take(write.stream, *event)) {
+    case append_account::outcome::taken:
+        break;
+    case append_account::outcome::event_too_large:
+        return v2::record_too_large(write.stream, event->id.text(), size_of(*event));
+    case append_account::outcome::append_too_large:
+        return v2::append_too_large(account.size());
+    case append_account::outcome::no_room:
         return refusal::too_busy();
     }
     write.events.push_back(std::move(*event));
@@ -73,46 +79,87 @@ std::int64_t number_of(const eventlog::expected_revision& value) {
         return expected::no_stream;
     case kind::stream_exists:
         return expected::stream_exists;
+    case kind::soft_deleted:
+        return expected::soft_deleted;
+    case kind::tombstoned:
+        return expected::tombstoned;
+    case kind::exact:
+        break;
+    }
+    return static_cast<std::int64_t>(value.exact.value);
+}
+
+// Where a stream stands, in the numbers of the protocol.
+std::int64_t number_of(const eventstore::unmet_expectation& unmet) {
+    using standing = eventstore::unmet_expectation::standing;
+    switch (unmet.actual) {
+    case standing::absent:
+        return expected::no_stream;
+    case standing::soft_deleted:
+        return expected::soft_deleted;
+    case standing::tombstoned:
+        return expected::tombstoned;
+    case standing::present:
+        break;
+    }
+    return static_cast<std::int64_t>(unmet.last.value_or(base::revision{0}).value);
+}
+
+// Also of a check: empty for `any` and for numbers without a meaning.
+std::optional<eventlog::expected_revision> expectation_of(std::int64_t number) {
+    switch (number) {
+    case expected::any:
+        return std::nullopt;
+    case expected::soft_deleted:
+        return eventlog::expected_revision::soft_deleted();
+    case expected::tombstoned:
+        return eventlog::expected_revision::tombstoned();
     default:
-        return static_cast<std::int64_t>(value.exact.value);
+        return to_expected(number);
     }
 }
 
 struct check {
     std::int32_t index = 0;
     std::string stream;
-    std::int64_t expected = 0;
+    eventlog::expected_revision expected;
 };
 
 rpc_result<std::vector<check>> checks_of(const wire::AppendRecordsRequest& request) {
     std::vector<check> out;
+    std::unordered_set<std::string_view> seen;
     for (int i = 0; i < request.checks_size(); ++i) {
         const auto& one = request.checks(i);
         const auto& state = one.stream_state();
         const auto fault = name_fault(state.stream());
-        if (!one.has_stream_state() || fault || state.expected_state() < expected::tombstoned ||
-            state.expected_state() == -3) {
-            return refuse(refusal::invalid(
-                fault.value_or("A consistency check names a stream and a known state.")));
+        const auto wanted = expectation_of(state.expected_state());
+        if (!one.has_stream_state() || fault || !wanted) {
+            return refuse(refusal::invalid(fault.value_or(
+                "A consistency check names a stream and a state that can be checked.")));
         }
-        out.push_back({i, state.stream(), state.expected_state()});
+        if (!seen.insert(state.stream()).second) {
+            return refuse(refusal::invalid(
+                fmt::format("Stream '{}' is checked twice.", printable(state.stream()))));
+        }
+        out.push_back({i, state.stream(), *wanted});
     }
     return out;
 }
 
-// The checks' expectations as conditions of the append itself. A stream that is only checked gets
-// an empty write. What a soft-deleted or tombstoned stream must be is seen to beforehand.
-void add_conditions(const std::vector<check>& checks, write_set& writes) {
+// The checks become expectations of the append itself, which decides them with its writes: of the
+// streams that it writes, or of streams that it only checks. By the place of a stream among the
+// writes: the check that it stands in.
+std::unordered_map<std::size_t, std::int32_t> add_checks(const std::vector<check>& checks,
+                                                         write_set& writes) {
+    std::unordered_map<std::size_t, std::int32_t> indexes;
     for (const check& one : checks) {
-        const auto wanted = to_expected(one.expected);
-        if (!wanted || one.expected == expected::any) {
-            continue;
-        }
+        const bool written = writes.find(one.stream) != nullptr;
         stream_write& write = writes.find_or_add(one.stream);
-        if (one.expected >= 0 || write.expected == eventlog::expected_revision::any()) {
-            write.expected = *wanted;
-        }
+        write.expected = one.expected;
+        write.what = written ? stream_write::action::append : stream_write::action::check;
+        indexes.emplace(writes.number_of(one.stream), one.index);
     }
+    return indexes;
 }
 
 } // namespace
@@ -140,7 +187,7 @@ awaitable<base::status> streams_v2_service::may_write_all(call& asked,
 }
 
 awaitable<rpc_result<write_list>> streams_v2_service::receive_session(call& asked,
-                                                                      byte_budget::share& share) {
+                                                                      append_account& account) {
     write_set writes;
     for (;;) {
         auto request = co_await receive<wire::AppendRequest>(asked);
@@ -168,45 +215,63 @@ awaitable<rpc_result<write_list>> streams_v2_service::receive_session(call& aske
         stream_write& write = writes.find_or_add(in.stream());
         write.expected = *wanted;
         for (auto& record : *in.mutable_records()) {
-            if (auto refused = add_record(record, write, share, context_.random)) {
+            if (auto refused = add_record(record, write, account, context_.random)) {
                 co_return refuse(std::move(*refused));
             }
         }
     }
 }
 
-awaitable<rpc_status> streams_v2_service::session_conflict(write_list tried, base::error error) {
-    const bool about_a_stream =
-        error.code == base::errc::conflict || error.code == base::errc::deleted;
-    if (!about_a_stream) {
-        co_return error.reason == "append_too_large" ? v2::append_too_large(0)
-                                                     : to_status(error, error.field);
+namespace {
+
+using unmet_list = std::vector<eventstore::unmet_expectation>;
+
+// Names and expectations, for the answer.
+write_list outline_of(const write_list& writes) {
+    write_list out;
+    out.reserve(writes.size());
+    for (const stream_write& write : writes) {
+        out.push_back({write.stream, write.expected, {}, write.what});
     }
-    // The first stream that does not satisfy its expectation; the error's field names it as well,
-    // but not every store does.
-    for (const stream_write& write : tried) {
-        const auto info = co_await context_.store.info(write.stream);
-        const std::int64_t state = info ? v2::state_of(*info) : expected::no_stream;
-        const std::int64_t wanted = number_of(write.expected);
-        if (state == expected::tombstoned) {
-            co_return v2::stream_tombstoned(write.stream);
-        }
-        if (state == expected::soft_deleted && wanted == expected::stream_exists) {
-            co_return v2::stream_deleted(write.stream);
-        }
-        if (error.field == write.stream || (error.field.empty() && !v2::satisfies(state, wanted))) {
-            co_return v2::revision_conflict(write.stream, wanted,
-                                            info && info->last
-                                                ? static_cast<std::int64_t>(info->last->value)
-                                                : expected::no_stream);
-        }
-    }
-    co_return refusal::timed_out("the streams changed meanwhile");
+    return out;
 }
 
+rpc_status other_refusal(const base::error& error) {
+    return error.reason == "append_too_large" ? v2::append_too_large(0)
+                                              : to_status(error, error.field);
+}
+
+bool about_streams(const base::error& error) {
+    return error.code == base::errc::conflict || error.code == base::errc::deleted;
+}
+
+// The first stream that was not as expected. `tried`: names and expectations. A store that does not
+// tell which ones were not (`unmet` is empty) names one in the error.
+rpc_status session_refusal(const write_list& tried, const unmet_list& unmet,
+                           const base::error& error) {
+    using standing = eventstore::unmet_expectation::standing;
+    if (!about_streams(error) || unmet.empty()) {
+        return error.reason == "tombstoned"     ? v2::stream_tombstoned(error.field)
+               : error.reason == "soft_deleted" ? v2::stream_deleted(error.field)
+                                                : other_refusal(error);
+    }
+    const auto& first = unmet.front();
+    const stream_write& write = tried[first.write];
+    switch (first.actual) {
+    case standing::tombstoned:
+        return v2::stream_tombstoned(write.stream);
+    case standing::soft_deleted:
+        return v2::stream_deleted(write.stream);
+    default:
+        return v2::revision_conflict(write.stream, number_of(write.expected), number_of(first));
+    }
+}
+
+} // namespace
+
 awaitable<rpc_status> streams_v2_service::append_session(call& asked) {
-    byte_budget::share share(context_.memory);
-    auto writes = co_await receive_session(asked, share);
+    append_account account(context_.memory);
+    auto writes = co_await receive_session(asked, account);
     if (!writes) {
         co_return std::move(writes.error());
     }
@@ -216,14 +281,13 @@ awaitable<rpc_status> streams_v2_service::append_session(call& asked) {
     if (const auto allowed = co_await may_write_all(asked, *writes); !allowed) {
         co_return v2::access_denied("AppendSession", asked.caller().name);
     }
-    write_list tried; // for the answer: names and expectations
-    for (const stream_write& write : *writes) {
-        tried.push_back({write.stream, write.expected, {}});
-    }
-    const auto outcome =
-        co_await append_within(context_.store, std::move(*writes), context_.write_limit);
+    const write_list tried = outline_of(*writes);
+    const auto unmet = std::make_shared<unmet_list>();
+    const auto outcome = co_await append_within(context_.store, std::move(*writes),
+                                                context_.write_limit, account.charge(), unmet);
     if (!outcome) {
-        co_return co_await session_conflict(std::move(tried), outcome.error());
+        const bool told = about_streams(outcome.error()); // else the list may still change
+        co_return session_refusal(tried, told ? *unmet : unmet_list{}, outcome.error());
     }
     wire::AppendSessionResponse response;
     const auto position = static_cast<std::int64_t>(outcome->position.value);
@@ -242,24 +306,7 @@ awaitable<rpc_status> streams_v2_service::append_session(call& asked) {
 
 namespace {
 
-// What holds not, by the state of the streams just now. Errors: those of the store.
-awaitable<base::result<std::vector<v2::violation>>>
-violations_of(eventstore::event_store& store, const std::vector<check>& checks) {
-    std::vector<v2::violation> found;
-    for (const check& one : checks) {
-        const auto info = co_await store.info(one.stream);
-        if (!info) {
-            co_return base::fail(info.error());
-        }
-        const std::int64_t state = v2::state_of(*info);
-        if (!v2::satisfies(state, one.expected)) {
-            found.push_back({one.index, one.stream, one.expected, state});
-        }
-    }
-    co_return found;
-}
-
-rpc_result<write_set> group_records(wire::AppendRecordsRequest& request, byte_budget::share& share,
+rpc_result<write_set> group_records(wire::AppendRecordsRequest& request, append_account& account,
                                     base::random_source& random) {
     write_set writes;
     std::uint32_t place = 0; // in the log the records stand as they were sent
@@ -268,7 +315,7 @@ rpc_result<write_set> group_records(wire::AppendRecordsRequest& request, byte_bu
             return refuse(refusal::invalid(*fault));
         }
         stream_write& write = writes.find_or_add(record.stream());
-        if (auto refused = add_record(record, write, share, random)) {
+        if (auto refused = add_record(record, write, account, random)) {
             return refuse(std::move(*refused));
         }
         write.events.back().place = place++;
@@ -279,62 +326,65 @@ rpc_result<write_set> group_records(wire::AppendRecordsRequest& request, byte_bu
     return writes;
 }
 
-// Those that an append's own expectations cannot say.
-bool needs_looking(const check& one) {
-    return one.expected == expected::soft_deleted || one.expected == expected::tombstoned;
+std::vector<v2::violation>
+violations_of(const unmet_list& unmet, const write_list& tried,
+              const std::unordered_map<std::size_t, std::int32_t>& indexes) {
+    std::vector<v2::violation> out;
+    for (const auto& one : unmet) {
+        const stream_write& write = tried[one.write];
+        const auto found = indexes.find(one.write);
+        // A stream that is written without a check has the index 0.
+        out.push_back({found == indexes.end() ? 0 : found->second, write.stream,
+                       number_of(write.expected), number_of(one)});
+    }
+    std::ranges::sort(out, {}, &v2::violation::check);
+    return out;
+}
+
+wire::AppendRecordsResponse response_of(const write_list& tried, std::size_t written,
+                                        const eventstore::append_outcome& outcome) {
+    wire::AppendRecordsResponse response;
+    response.set_position(static_cast<std::int64_t>(outcome.position.value));
+    for (std::size_t i = 0; i < written; ++i) {
+        auto& one = *response.add_revisions();
+        one.set_stream(tried[i].stream);
+        one.set_revision(
+            static_cast<std::int64_t>(outcome.last_revisions[i].value_or(base::revision{0}).value));
+    }
+    return response;
 }
 
 } // namespace
 
 awaitable<rpc_result<wire::AppendRecordsResponse>>
 streams_v2_service::append_records(call& asked, records_request request) {
-    byte_budget::share share(context_.memory);
+    append_account account(context_.memory);
     const auto checks = checks_of(request);
     if (!checks) {
         co_return refuse(checks.error());
     }
-    auto grouped = group_records(request, share, context_.random);
+    auto grouped = group_records(request, account, context_.random);
     if (!grouped) {
         co_return refuse(std::move(grouped.error()));
     }
     const std::size_t written = grouped->size(); // the others are only checked
-    add_conditions(*checks, *grouped);
+    const auto indexes = add_checks(*checks, *grouped);
     write_list writes = grouped->take();
     const std::span<const stream_write> all(writes);
     if (const auto allowed = co_await may_write_all(asked, all.first(written)); !allowed) {
         co_return refuse(v2::access_denied("AppendRecords", asked.caller().name));
     }
-    bool look_first = std::ranges::any_of(*checks, needs_looking);
-    base::error last;
-    for (int attempt = 0; attempt < attempts_max; ++attempt) {
-        if (look_first) {
-            const auto violations = co_await violations_of(context_.store, *checks);
-            if (!violations) {
-                co_return refuse(to_status(violations.error(), ""));
-            }
-            if (!violations->empty()) {
-                co_return refuse(v2::consistency_violation(*violations));
-            }
-        }
-        const auto outcome = co_await append_within(context_.store, writes, context_.write_limit);
-        if (outcome) {
-            wire::AppendRecordsResponse response;
-            response.set_position(static_cast<std::int64_t>(outcome->position.value));
-            for (std::size_t i = 0; i < written; ++i) {
-                auto& one = *response.add_revisions();
-                one.set_stream(writes[i].stream);
-                one.set_revision(static_cast<std::int64_t>(
-                    outcome->last_revisions[i].value_or(base::revision{0}).value));
-            }
-            co_return response;
-        }
-        last = outcome.error();
-        if (last.code != base::errc::conflict) {
-            break;
-        }
-        look_first = true; // and say which checks do not hold
+    const write_list tried = outline_of(writes);
+    const auto unmet = std::make_shared<unmet_list>();
+    const auto outcome = co_await append_within(context_.store, std::move(writes),
+                                                context_.write_limit, account.charge(), unmet);
+    if (outcome) {
+        co_return response_of(tried, written, *outcome);
     }
-    co_return refuse(co_await session_conflict(std::move(writes), std::move(last)));
+    if (about_streams(outcome.error()) && !unmet->empty()) {
+        co_return refuse(v2::consistency_violation(violations_of(*unmet, tried, indexes)));
+    }
+    co_return refuse(session_refusal(tried, {}, outcome.error()));
 }
 
 } // namespace immortal::esdb

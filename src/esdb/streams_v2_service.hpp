@@ -15,6 +15,8 @@ class AppendSessionResponse;
 
 namespace immortal::esdb {
 
+class append_account;
+
 // Coroutines on their calls' strands. Outlives the server.
 class streams_v2_service {
 public:
@@ -29,9 +31,7 @@ private:
 
     awaitable<rpc_status> append_session(call& asked);
     awaitable<rpc_result<std::vector<eventstore::stream_write>>>
-    receive_session(call& asked, byte_budget::share& share);
-    awaitable<rpc_status> session_conflict(std::vector<eventstore::stream_write> tried,
-                                           base::error error);
+    receive_session(call& asked, append_account& account);
     awaitable<rpc_result<records_response>> append_records(call& asked, records_request request);
     awaitable<base::status> may_write_all(call& asked,
                                           std::span<const eventstore::stream_write> writes);

@@ -215,6 +215,93 @@ TEST_P(streams_v2_test, every_violated_check_is_told) {
     EXPECT_TRUE(read(read_of_stream("a-1")).messages.at(0).has_stream_not_found());
 }
 
+TEST_P(streams_v2_test, a_check_says_how_each_stream_stands) {
+    struct line {
+        const char* stream;
+        bool written;
+        std::int64_t wanted;                // any: no check
+        std::optional<std::int64_t> actual; // empty: accepted
+    };
+    const std::vector<line> lines{
+        {"soft", false, -1, {}}, {"hard", false, -1, {}}, {"hard", true, -1, -6},
+        {"hard", false, 1, -6},  {"hard", true, 1, -6},   {"hard", false, -4, -6},
+        {"hard", true, -4, -6},  {"soft", false, -4, -5}, {"soft", true, -4, -5},
+        {"hard", true, -6, -6},  {"hard", false, -6, {}}, {"soft", false, 0, 1},
+        {"soft", true, 0, 1},    {"soft", false, -6, 1},  {"soft", true, -6, 1},
+        {"hard", true, any, -6}, {"none", false, -4, -1}, {"none", false, -6, -1},
+        {"none", false, -5, -1}, {"here", false, -5, 1},  {"here", true, -1, 1},
+        {"hard", false, -5, -6}, {"soft", false, -5, {}}, {"soft", false, 1, {}},
+        {"here", false, 1, {}},  {"here", false, -4, {}}, {"none", false, -1, {}},
+    };
+    for (const std::string stream : {"here", "soft", "hard"}) {
+        write(stream, {1, 2});
+    }
+    client::streams::DeleteReq soft;
+    soft.mutable_options()->mutable_stream_identifier()->set_stream_name("soft");
+    soft.mutable_options()->mutable_any();
+    client::streams::DeleteResp deleted;
+    ASSERT_TRUE(streams_->Delete(make_context().get(), soft, &deleted).ok());
+    client::streams::TombstoneReq hard;
+    hard.mutable_options()->mutable_stream_identifier()->set_stream_name("hard");
+    hard.mutable_options()->mutable_any();
+    client::streams::TombstoneResp ended;
+    ASSERT_TRUE(streams_->Tombstone(make_context().get(), hard, &ended).ok());
+    std::uint64_t number = 100;
+    for (const line& one : lines) {
+        SCOPED_TRACE(std::string(one.stream) + (one.written ? " written, " : " checked, ") +
+                     std::to_string(one.wanted));
+        auto request = records({{one.written ? one.stream : "other", ++number}});
+        if (one.wanted != any) {
+            check(request, one.stream, one.wanted);
+        }
+        const auto out = append_records(request);
+        if (!one.actual) {
+            EXPECT_TRUE(out.status.ok()) << out.status.error_message();
+            continue;
+        }
+        const auto detail = detail_of<wire::errors::AppendConsistencyViolationErrorDetails>(
+            out, StatusCode::FAILED_PRECONDITION);
+        ASSERT_EQ(detail.violations_size(), 1);
+        EXPECT_EQ(detail.violations(0).check_index(), 0);
+        EXPECT_EQ(detail.violations(0).stream_state().stream(), one.stream);
+        EXPECT_EQ(detail.violations(0).stream_state().expected_state(), one.wanted);
+        EXPECT_EQ(detail.violations(0).stream_state().actual_state(), *one.actual);
+    }
+}
+
+TEST_P(streams_v2_test, checks_that_mean_nothing_are_refused) {
+    auto twice = records({{"a-1", 1}});
+    check(twice, "c-1", -1);
+    check(twice, "c-1", -1);
+    EXPECT_EQ(append_records(twice).status.error_code(), StatusCode::INVALID_ARGUMENT);
+    for (const std::int64_t state : {-2, -3, -7}) {
+        auto request = records({{"a-1", 1}});
+        check(request, "c-1", state);
+        EXPECT_EQ(append_records(request).status.error_code(), StatusCode::INVALID_ARGUMENT);
+    }
+    EXPECT_EQ(append_records(records({})).status.error_code(), StatusCode::INVALID_ARGUMENT);
+    EXPECT_TRUE(read(read_of_stream("a-1")).messages.at(0).has_stream_not_found());
+}
+
+TEST_P(streams_v2_test, an_append_of_too_many_records_is_told_so) {
+    auto request = request_for("a-1", -2, {1});
+    wire::AppendRecord& first = *request.mutable_records(0);
+    first.clear_data();
+    first.clear_properties();
+    for (std::size_t i = 1; i <= eventlog::append_events_max / 4; ++i) {
+        *request.add_records() = first;
+    }
+    request.set_stream("a-1");
+    std::vector<wire::AppendRequest> requests;
+    for (const char* stream : {"a-1", "b-1", "c-1", "d-1"}) { // each message has its own limit
+        requests.push_back(request);
+        requests.back().set_stream(stream);
+    }
+    (void)detail_of<wire::errors::AppendTransactionSizeExceededErrorDetails>(session(requests),
+                                                                             StatusCode::ABORTED);
+    EXPECT_TRUE(read(read_of_stream("a-1")).messages.at(0).has_stream_not_found());
+}
+
 TEST_P(streams_v2_test, tells_what_it_can_do) {
     client::server_features::SupportedMethods all;
     ASSERT_TRUE(client::server_features::ServerFeatures::NewStub(channel_)

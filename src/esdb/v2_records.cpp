@@ -221,27 +221,4 @@ rpc_status access_denied(const std::string& operation, const std::string& user) 
     return status;
 }
 
-std::int64_t state_of(const eventstore::stream_info& info) {
-    if (info.tombstoned) {
-        return esproto::expected::tombstoned;
-    }
-    if (info.soft_deleted) {
-        return esproto::expected::soft_deleted;
-    }
-    return info.last ? static_cast<std::int64_t>(info.last->value) : esproto::expected::no_stream;
-}
-
-bool satisfies(std::int64_t state, std::int64_t expected) {
-    switch (expected) {
-    case esproto::expected::any:
-        return state != esproto::expected::tombstoned;
-    case esproto::expected::stream_exists:
-        return state >= 0;
-    case esproto::expected::no_stream: // a soft-deleted stream begins anew
-        return state == esproto::expected::no_stream || state == esproto::expected::soft_deleted;
-    default:
-        return state == expected;
-    }
-}
-
 } // namespace immortal::esdb::v2

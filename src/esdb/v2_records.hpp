@@ -38,9 +38,4 @@ struct violation {
 [[nodiscard]] rpc_status consistency_violation(const std::vector<violation>& violations);
 [[nodiscard]] rpc_status access_denied(const std::string& operation, const std::string& user);
 
-// Where a stream stands: its last revision, no_stream, soft_deleted or tombstoned.
-[[nodiscard]] std::int64_t state_of(const eventstore::stream_info& info);
-// Whether a stream in that state satisfies a check.
-[[nodiscard]] bool satisfies(std::int64_t state, std::int64_t expected);
-
 } // namespace immortal::esdb::v2

@@ -19,9 +19,23 @@
 //     n = last   a soft delete of a stream without events and metadata              conflict
 //                else (even if an id was written before)                            write
 //
-// An append over several streams is repeated if every stream that gets events is; deleted or a
-// conflict if any stream is, or if some streams would be written and others are repeated; else it
-// is written. A delete or tombstone is never repeated.
+//   expected soft_deleted
+//     the stream is soft-deleted                                                    write
+//     there are events, and all ids are remembered in this stream                   repeated
+//     else                                                                          conflict
+//   expected tombstoned                                                             conflict
+//
+// A stream that is only checked (action::check) is never written; a conflict unless it is as
+// expected:
+//   no_stream       it has no events, is soft-deleted or tombstoned
+//   stream_exists   as above: neither deleted nor without events and metadata
+//   exact n         n = last, soft-deleted or not; not tombstoned
+//   soft_deleted, tombstoned   it is
+//
+// An append over several streams is deleted if any stream that it names otherwise than for a check
+// is; repeated if every stream that gets events is, whatever the checks say; a conflict if any
+// stream is one, or if some streams would be written and others are repeated; else it is written. A
+// delete or tombstone is never repeated. Each stream that was not as expected is told.
 #pragma once
 
 #include "base/result.hpp"
@@ -30,6 +44,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace immortal::eventlog {
 
@@ -70,13 +85,15 @@ struct append_verdict {
 
 // `facts[i]` describes the stream of `writes[i]`. Errors: conflict (`field` names the stream,
 // `reason` is "wrong_expected_revision"), deleted (`field` the same, `reason` is "tombstoned", or
-// "soft_deleted" where it was expected to exist), and those of `facts`.
-[[nodiscard]] base::result<append_verdict> decide_append(std::span<const stream_write> writes,
-                                                         std::span<stream_facts* const> facts);
+// "soft_deleted" where it was expected to exist), and those of `facts`. With conflict and deleted
+// `unmet`, unless null, lists every stream that was not as expected, in order.
+[[nodiscard]] base::result<append_verdict>
+decide_append(std::span<const stream_write> writes, std::span<stream_facts* const> facts,
+              std::vector<unmet_expectation>* unmet = nullptr);
 
 // What can be refused without looking at any stream: bad names and events, `$$x` deleted, x deleted
 // and `$$x` written at once, a write to a view. Errors: invalid_argument (a view: with reason
-// "system_view"), too_large.
+// "system_view"), too_large (reason "event_too_large", "append_too_large").
 [[nodiscard]] base::status validate_append(std::span<const stream_write> writes);
 
 } // namespace immortal::eventlog

@@ -46,10 +46,13 @@ public:
                 return base::fail(std::move(done.error()));
             }
         }
+        IMMORTAL_ASSERT(plan_.outcome.last_revisions.size() == facts_.size());
         for (auto& [write, first] : added_) {
             writes_.push_back(std::move(write));
             plan_.first.push_back(first);
         }
+        IMMORTAL_ASSERT(plan_.first.size() == writes_.size());
+        IMMORTAL_ASSERT(plan_.outcome_event < writes_[plan_.outcome_write].events.size());
         return std::move(plan_);
     }
 
@@ -60,6 +63,11 @@ private:
         switch (write.what) {
         case stream_write::action::append:
             return plan_events(i);
+        case stream_write::action::check:
+            IMMORTAL_ASSERT(write.events.empty());
+            plan_.first.push_back(next(facts.last()));
+            plan_.outcome.last_revisions.push_back(facts.last());
+            return {};
         case stream_write::action::soft_delete: {
             plan_.outcome.last_revisions.push_back(facts.last());
             const base::revision at = next(facts.last_metadata());
@@ -92,6 +100,7 @@ private:
     base::status plan_events(std::size_t i) {
         stream_write& write = writes_[i];
         stream_facts& facts = *facts_[i];
+        IMMORTAL_ASSERT(write.events.empty() || !facts.tombstoned());
         const base::revision first = next(facts.last());
         plan_.first.push_back(first);
         const std::size_t count = write.events.size();

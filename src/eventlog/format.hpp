@@ -116,7 +116,8 @@ struct record_header {
     std::uint32_t metadata_size = 0;
     std::uint32_t data_size = 0;
 };
-static_assert(sizeof(record_header) == 64 && std::is_trivially_copyable_v<record_header>);
+static_assert(sizeof(record_header) == record_header_size &&
+              std::is_trivially_copyable_v<record_header>);
 
 namespace record_flag {
 constexpr std::uint16_t json = 1;
@@ -145,9 +146,10 @@ constexpr std::uint64_t anchor_slot_distance = 4096;
 
 static_assert(event_type_size_max <= 0xFFFF && stream_name_size_max <= 0xFFFF);
 static_assert(event_size_max + stream_name_size_max + sizeof(record_header) < (1ull << 32u));
-// The largest append, with a header for each of its events, must fit a frame's 32-bit length: an
-// append whose frame would not is refused as too large.
+// What a frame's 32-bit length can say. Appends are bounded far below it (append_frame_size_max);
+// logs of earlier versions hold frames of any such size.
 constexpr std::uint64_t frame_size_max = 0xFFFF0000u;
+static_assert(append_frame_size_max < frame_size_max / 2);
 
 // The checksum that belongs into `crc` of a header, over what follows the field.
 template <typename Header>

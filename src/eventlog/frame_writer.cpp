@@ -18,8 +18,7 @@ using format::record_header;
 constexpr std::size_t capacity_kept_max = 16u << 20u;
 
 std::size_t record_size(const stream_write& write, const new_event& event) {
-    return sizeof(record_header) + write.stream.size() + event.type.size() + event.metadata.size() +
-           event.data.size();
+    return encoded_size(write.stream.size(), event);
 }
 
 void put(std::byte*& to, const std::string& bytes) {
@@ -33,6 +32,9 @@ void put(std::byte*& to, const std::string& bytes) {
 std::size_t write_record(std::byte* to, const stream_write& write, const new_event& event,
                          record_header header) {
     const std::size_t size = record_size(write, event);
+    IMMORTAL_ASSERT(!event.id.is_nil() && !event.type.empty() && !write.stream.empty());
+    IMMORTAL_ASSERT(write.stream.size() <= stream_name_size_max &&
+                    event.type.size() <= event_type_size_max);
     header.length = static_cast<std::uint32_t>(size);
     header.id = event.id.bytes;
     header.flags = static_cast<std::uint16_t>(
@@ -84,6 +86,7 @@ std::span<std::byte> byte_buffer::extend(std::size_t by) {
         pages_ = std::move(larger);
         capacity_ = capacity;
     }
+    IMMORTAL_ASSERT(pages_ != nullptr && shift_ + size_ + by <= capacity_);
     const std::span<std::byte> added(first() + size_, by);
     size_ += by;
     return added;
@@ -133,6 +136,7 @@ base::position write_frame(byte_buffer& out, base::position at,
             (first_revisions[i] == tombstone_revision ? format::record_flag::tombstone : 0) |
             (left == 0 ? format::record_flag::last_in_frame : 0) |
             (&event == &writes[i].events.back() ? format::record_flag::last_of_stream : 0));
+        IMMORTAL_ASSERT(record.revision <= tombstone_revision.value);
         last = {at.value + offset};
         record.position = last.value;
         offset += write_record(frame.data() + offset, writes[i], event, record);

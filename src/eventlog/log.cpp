@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "eventlog/backup.hpp"
+#include "eventlog/event_clock.hpp"
 #include "eventlog/index.hpp"
 #include "eventlog/log_scavenger.hpp"
 #include "eventlog/memory_index.hpp"
@@ -27,18 +28,22 @@ public:
              std::uint64_t ids_seed)
         : settings_(std::move(settings)), lock_(std::move(lock)), index_(std::move(index)),
           ids_(std::move(ids)), segments_(std::move(recovered.segments)),
-          reader_(*segments_, *index_, head_, clock, settings_.known_metadata),
-          writer_({settings_, files, clock, metrics, *segments_, *index_, head_, reader_, ids_,
+          clock_(clock, settings_.clock_jump_min, settings_.clock_jump_hold, metrics),
+          reader_(*segments_, *index_, head_, clock_, settings_.known_metadata),
+          writer_({settings_, files, clock_, metrics, *segments_, *index_, head_, reader_, ids_,
                    [this](std::span<const index_entry> entries) { publish(entries); }},
                   recovered),
-          scavenger_({settings_.folder, settings_.free_space_min, files, clock, *segments_, *index_,
-                      reader_, head_, ids_seed}) {}
+          scavenger_({settings_.folder, settings_.free_space_min, files, clock_, *segments_,
+                      *index_, reader_, head_, ids_seed}) {
+        clock_.compare_with_log(recovered.state.last_created);
+    }
 
     ~open_log() override { open_log::close(); }
 
-    void append(std::vector<stream_write> writes, append_callback done) override {
+    void append(std::vector<stream_write> writes, append_callback done,
+                append_terms terms) override {
         IMMORTAL_ASSERT(done != nullptr);
-        writer_.append(std::move(writes), std::move(done));
+        writer_.append(std::move(writes), std::move(done), std::move(terms));
     }
 
     base::result<stream_slice> read_stream(std::string_view stream, base::revision from,
@@ -125,6 +130,7 @@ private:
     recent_ids ids_;
     std::unique_ptr<segment_list> segments_;
     durable_head head_;
+    event_clock clock_;
     log_reader reader_;
     std::mutex listeners_mutex_;
     std::map<std::uint64_t, publication_callback> listeners_;
@@ -139,6 +145,8 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
                                              base::clock& clock, base::random_source& random,
                                              base::metrics* metrics) {
     IMMORTAL_ASSERT(settings.group_appends_max > 0 && settings.queue_appends_max > 0);
+    IMMORTAL_ASSERT(settings.append_events_max <= append_events_max &&
+                    settings.append_frame_size_max <= append_frame_size_max);
     if (auto made = files.make_directory(settings.folder); !made) {
         base::log_error("eventlog", "the folder could not be made", {{"cause", made.error().text}});
         return fail(base::to_error(made.error()));

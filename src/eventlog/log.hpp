@@ -40,7 +40,10 @@ struct log_settings {
     std::uint64_t segment_size = 256u << 20; // bytes; a new segment begins when a frame would cross
     std::uint64_t free_space_min = 256u << 20; // bytes; below it, appends are refused
     std::size_t queue_appends_max = 8192;      // appends waiting for the writer
-    std::size_t queue_bytes_max = 256u << 20;
+    std::size_t queue_bytes_max = 256u << 20;  // what these hold in memory
+    std::size_t append_events_max =
+        eventlog::append_events_max; // of one append; not more than that
+    std::size_t append_frame_size_max = eventlog::append_frame_size_max; // the same
     std::size_t group_appends_max = 1024; // appends made durable by one sync
     std::size_t group_bytes_max = 8u << 20;
     // While a group of so many bytes is made durable, the next one is prepared. Smaller groups are
@@ -58,6 +61,10 @@ struct log_settings {
     // in the index when they are written.
     std::size_t known_streams = 1u << 18;
     std::size_t known_metadata = 1u << 15; // streams whose metadata the readers know by heart
+    // A jump of the machine's clock of at least `clock_jump_min` against the time that really went
+    // by is not believed before it has lasted for `clock_jump_hold` (event_clock.hpp).
+    std::chrono::milliseconds clock_jump_min{60'000};
+    std::chrono::milliseconds clock_jump_hold{600'000};
 };
 
 enum class log_state : std::uint8_t {
@@ -131,8 +138,8 @@ enum class read_start : std::uint8_t { anywhere, boundary };
 // Says whether an event is wanted. Called on the reader's thread, before the event is copied.
 using record_filter = std::function<bool(const record_view&)>;
 // Called exactly once: on the caller's thread inside append() when the request is refused out of
-// hand, else on one of the log's threads, one call at a time. Must not throw, block, or call
-// close().
+// hand, else on one of the log's threads; calls of different appends may overlap. Must not throw,
+// block, or call close().
 using append_callback = std::function<void(base::result<append_outcome>)>;
 // What became readable at once: the events of one group of appends, in log order.
 struct publication {
@@ -158,7 +165,8 @@ public:
 
     // Thread-safe, does not wait. Outcomes as in event_store::append. An append without any events
     // checks the expectations and writes nothing.
-    virtual void append(std::vector<stream_write> writes, append_callback done) = 0;
+    virtual void append(std::vector<stream_write> writes, append_callback done,
+                        append_terms terms = {}) = 0;
 
     // Reads: thread-safe, blocking on the file system, durable events only.
     // Errors: corrupt, unavailable (read error), invalid_argument, deleted (the stream is

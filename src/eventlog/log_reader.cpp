@@ -2,8 +2,8 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
-#include "eventlog/frame_reader.hpp"
-#include "eventlog/planted_fault.hpp"
+#include "eventlog/forwards_taker.hpp"
+#include "eventlog/read_errors.hpp"
 
 #include <fmt/format.h>
 
@@ -18,62 +18,6 @@ using base::fail;
 constexpr std::size_t walk_piece = 128u << 10u;   // bytes read at a time in log order
 constexpr std::size_t stream_window = 64u << 10u; // bytes read at once where a stream stands dense
 constexpr std::size_t record_guess = 1024;        // bytes read for one record at first
-
-std::unexpected<base::error> environment(const base::file_error& problem) {
-    base::log_error("eventlog", "a read failed", {{"cause", problem.text}});
-    return fail(errc::unavailable, "the log could not be read", "io_error");
-}
-
-std::unexpected<base::error> damaged(const segment& in, base::position at) {
-    std::string message = fmt::format("{} is damaged at offset {}", in.name(), in.offset_of(at));
-    base::log_error("eventlog", message, {{"position", at.value}});
-    return fail(errc::corrupt, std::move(message));
-}
-
-// Puts wanted records of whole frames into a forwards slice until it is full.
-class forwards_taker {
-public:
-    forwards_taker(log_slice& out, base::position from, std::size_t count_max,
-                   const record_filter& filter, std::size_t considered_max)
-        : out_(out), from_(from), count_max_(count_max), filter_(filter),
-          considered_max_(considered_max) {}
-
-    // False: the slice is full, or the frame is damaged (see `walk`).
-    bool take(const frame_view& frame, record_walk& walk) {
-        record_view record;
-        bool full = false;
-        while (!full && walk.next(record)) {
-            if (record.position < from_) {
-                continue;
-            }
-            out_.last_seen = record.position;
-            ++out_.considered;
-            if (!record.removed() && (!filter_ || filter_(record))) {
-                out_.events.push_back(to_event(record));
-            }
-            full = out_.events.size() == count_max_ || out_.considered >= considered_max_;
-            out_.next = record.last_in_batch() ? frame.end() : record.end();
-        }
-        if (walk.damaged()) {
-            return false;
-        }
-        out_.next = full && !is_planted(planted_fault::resume_skips) ? out_.next : frame.end();
-        if (out_.next == frame.end()) {
-            out_.whole = out_.events.size();
-            out_.whole_next = out_.next;
-            out_.whole_last_seen = out_.last_seen;
-            out_.whole_considered = out_.considered;
-        }
-        return !full;
-    }
-
-private:
-    log_slice& out_;
-    base::position from_;
-    std::size_t count_max_;
-    const record_filter& filter_;
-    std::size_t considered_max_;
-};
 
 } // namespace
 
@@ -94,7 +38,7 @@ base::result<std::size_t> log_reader::read_bytes(const segment& from, base::posi
     const auto got = from.contents().read_at(
         from.offset_of(at), out.first(std::min<std::uint64_t>(out.size(), present)));
     if (!got) {
-        return environment(got.error());
+        return read_failed(got.error());
     }
     return *got;
 }
@@ -125,7 +69,7 @@ base::result<record_view> log_reader::read_record(base::position at, base::posit
             break;
         }
     }
-    return damaged(*in, at);
+    return damaged_at(*in, at);
 }
 
 base::result<std::size_t> log_reader::collect(std::span<const base::position> positions,
@@ -190,17 +134,23 @@ base::result<log_slice> log_reader::forwards(base::position from, std::size_t co
                                              std::uint64_t scan_bytes_max, read_start where,
                                              std::size_t considered_max) const {
     const base::position end = head_.end();
-    bool at_boundary = where == read_start::boundary;
     log_slice out;
     out.next = std::min(from, end);
     forwards_taker taker(out, from, count_max, filter, considered_max);
-    std::uint64_t scanned = 0;
-    while (out.next < end && scanned < scan_bytes_max && out.events.size() < count_max &&
-           out.considered < considered_max) {
+    forwards_pass pass{from, scan_bytes_max, where == read_start::boundary, out, taker};
+    while (out.next < end && pass.scanned < scan_bytes_max && !taker.full()) {
         const auto in = segments_.find(out.next);
+        if (const auto large = large_frames_.find(out.next)) {
+            if (auto done = take_large(*in, *large, out.next, taker); !done) {
+                return fail(std::move(done.error()));
+            }
+            pass.scanned += large->end.value - large->begin.value;
+            pass.at_boundary = true;
+            continue;
+        }
         const base::position limit = limit_of(*in, end);
         base::position begin = std::max(out.next, in->first_frame());
-        if (!at_boundary) {
+        if (!pass.at_boundary) {
             const auto frame = frame_before(*in, out.next, end);
             if (!frame) {
                 return fail(frame.error());
@@ -211,41 +161,91 @@ base::result<log_slice> log_reader::forwards(base::position from, std::size_t co
             out.next = limit;
             continue;
         }
-        frame_reader reader(in->contents(), in->first(), begin, limit, walk_piece);
-        frame_view frame;
-        for (;;) {
-            const auto outcome = reader.next(frame);
-            if (!outcome) {
-                return environment(outcome.error());
-            }
-            if (*outcome == frame_reader::outcome::end) {
-                out.next = std::max(out.next, limit);
-                break;
-            }
-            if (*outcome != frame_reader::outcome::frame) {
-                if (!at_boundary) {
-                    return damaged(*in, reader.at());
-                }
-                at_boundary = false; // an event within a frame: find the frame
-                break;
-            }
-            at_boundary = false;
-            if (frame.end() <= from) {
-                continue;
-            }
-            record_walk walk(frame);
-            const bool more = taker.take(frame, walk);
-            if (walk.damaged()) {
-                return damaged(*in, walk.at());
-            }
-            scanned += frame.header.length;
-            if (!more || scanned >= scan_bytes_max) {
-                break;
-            }
+        if (auto taken = take_frames(*in, begin, limit, pass); !taken) {
+            return fail(std::move(taken.error()));
         }
     }
     out.end = out.next >= end;
     return out;
+}
+
+base::status log_reader::take_frames(const segment& in, base::position begin, base::position limit,
+                                     forwards_pass& pass) const {
+    frame_reader reader(in.contents(), in.first(), begin, limit, walk_piece);
+    frame_view frame;
+    for (;;) {
+        const auto outcome = reader.next(frame, large_frame_min);
+        if (!outcome) {
+            return read_failed(outcome.error());
+        }
+        if (*outcome == frame_reader::outcome::end) {
+            pass.out.next = std::max(pass.out.next, limit);
+            return {};
+        }
+        if (*outcome != frame_reader::outcome::frame) {
+            if (!pass.at_boundary) {
+                return damaged_at(in, reader.at());
+            }
+            pass.at_boundary = false; // an event within a frame: find the frame
+            return {};
+        }
+        pass.at_boundary = false;
+        if (frame.end() <= pass.from) {
+            continue;
+        }
+        if (frame.bytes.empty()) { // a large one: the next round takes it
+            large_frames_.add({frame.begin(), frame.end()});
+            pass.out.next = std::max(pass.out.next, frame.begin());
+            return {};
+        }
+        record_walk walk(frame);
+        const bool more = pass.taker.take(frame, walk);
+        if (walk.damaged()) {
+            return damaged_at(in, walk.at());
+        }
+        pass.scanned += frame.header.length;
+        if (!more || pass.scanned >= pass.scan_bytes_max) {
+            return {};
+        }
+    }
+}
+
+base::result<bool> log_reader::take_block_back(const segment& in, base::position begin,
+                                               base::position end, std::size_t count_max,
+                                               const record_filter& filter,
+                                               std::vector<recorded_event>& out) const {
+    bool cut = false;
+    frame_reader reader(in.contents(), in.first(), begin, limit_of(in, head_.end()), walk_piece);
+    frame_view frame;
+    while (reader.at() < end) {
+        const auto outcome = reader.next(frame, large_frame_min);
+        if (!outcome) {
+            return read_failed(outcome.error());
+        }
+        if (*outcome != frame_reader::outcome::frame) {
+            return damaged_at(in, reader.at());
+        }
+        if (frame.bytes.empty()) {
+            const auto taken =
+                take_large_back(in, {frame.begin(), frame.end()}, end, count_max, filter, out);
+            if (!taken) {
+                return fail(taken.error());
+            }
+            cut = cut || *taken;
+            continue;
+        }
+        record_view record;
+        record_walk walk(frame);
+        while (walk.next(record)) {
+            if (record.position < end && !record.removed() && (!filter || filter(record))) {
+                out.push_back(to_event(record));
+            }
+        }
+        if (walk.damaged()) {
+            return damaged_at(in, walk.at());
+        }
+    }
+    return cut;
 }
 
 base::result<log_slice> log_reader::backwards(base::position from, std::size_t count_max,
@@ -255,50 +255,33 @@ base::result<log_slice> log_reader::backwards(base::position from, std::size_t c
     out.next = std::min(from, head_.end());
     const base::position oldest = segments_.find({0})->first_frame();
     std::uint64_t scanned = 0;
-    std::vector<std::byte> block;
     while (out.next > oldest && scanned < scan_bytes_max && out.events.size() < count_max) {
         // The block of frames that holds the byte before `next`.
         const base::position before{out.next.value - 1};
         const auto in = segments_.find(before);
-        const auto known = frame_before(*in, before, head_.end());
-        if (!known) {
-            return fail(known.error());
+        const auto large = large_frames_.find(before);
+        const base::result<base::position> begin =
+            large ? large->begin : frame_before(*in, before, head_.end());
+        if (!begin) {
+            return fail(begin.error());
         }
-        const base::position begin = *known;
-        if (begin > before) { // within the segment's header
+        if (*begin > before) { // within the segment's header
             out.next = in->first();
             continue;
         }
-        frame_reader reader(in->contents(), in->first(), begin, limit_of(*in, head_.end()),
-                            walk_piece);
+        const std::size_t count = count_max - out.events.size();
         std::vector<recorded_event> found;
-        frame_view frame;
-        while (reader.at() < out.next) {
-            const auto outcome = reader.next(frame);
-            if (!outcome) {
-                return environment(outcome.error());
-            }
-            if (*outcome != frame_reader::outcome::frame) {
-                return damaged(*in, reader.at());
-            }
-            record_view record;
-            record_walk walk(frame);
-            while (walk.next(record)) {
-                if (record.position < out.next && !record.removed() &&
-                    (!filter || filter(record))) {
-                    found.push_back(to_event(record));
-                }
-            }
-            if (walk.damaged()) {
-                return damaged(*in, walk.at());
-            }
+        const auto cut = large ? take_large_back(*in, *large, out.next, count, filter, found)
+                               : take_block_back(*in, *begin, out.next, count, filter, found);
+        if (!cut) {
+            return fail(cut.error());
         }
-        scanned += out.next.value - begin.value;
-        out.next = begin == in->first_frame() ? in->first() : begin;
+        scanned += out.next.value - begin->value;
+        out.next = *begin == in->first_frame() ? in->first() : *begin;
         for (auto event = found.rbegin(); event != found.rend(); ++event) {
             out.events.push_back(std::move(*event));
             if (out.events.size() == count_max) {
-                const bool all_taken = std::next(event) == found.rend();
+                const bool all_taken = !*cut && std::next(event) == found.rend();
                 out.next = all_taken ? out.next : out.events.back().position;
                 break;
             }

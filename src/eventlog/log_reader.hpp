@@ -2,6 +2,7 @@
 #pragma once
 
 #include "eventlog/index.hpp"
+#include "eventlog/large_frames.hpp"
 #include "eventlog/log.hpp"
 #include "eventlog/metadata_cache.hpp"
 #include "eventlog/read_meter.hpp"
@@ -31,6 +32,9 @@ private:
     std::atomic<std::uint64_t> end_{0};
     std::atomic<std::uint64_t> last_event_{none};
 };
+
+class forwards_taker;
+struct forwards_pass;
 
 // Thread-safe. What it refers to outlives it.
 class log_reader {
@@ -70,6 +74,11 @@ public:
                                                         std::vector<std::byte>& buffer) const;
 
 private:
+    // Walks the records of a large frame from one that is known, at or before `at`, up to the first
+    // that begins at or after `end`, or until `use` says false.
+    [[nodiscard]] base::status walk_large(const segment& in, const large_frame& frame,
+                                          base::position at, base::position end,
+                                          const std::function<bool(const record_view&)>& use) const;
     // What a reader may see of a stream.
     struct shown_part {
         base::position end;                 // of the log, when this was found out
@@ -96,6 +105,24 @@ private:
     [[nodiscard]] base::result<base::position> frame_before(const segment& in, base::position at,
                                                             base::position end) const;
     [[nodiscard]] base::position limit_of(const segment& one, base::position end) const;
+    // Gives the taker the frames from `begin` on, until it is full or one is to be looked for.
+    [[nodiscard]] base::status take_frames(const segment& in, base::position begin,
+                                           base::position limit, forwards_pass& pass) const;
+    // Appends the wanted events from the frame at `begin` up to `end` to `out`, at least the last
+    // `count_max`, in the order of the log. True: there may be others before them.
+    [[nodiscard]] base::result<bool> take_block_back(const segment& in, base::position begin,
+                                                     base::position end, std::size_t count_max,
+                                                     const record_filter& filter,
+                                                     std::vector<recorded_event>& out) const;
+    // Gives the taker the records of a large frame from `at` on until it is full.
+    [[nodiscard]] base::status take_large(const segment& in, const large_frame& frame,
+                                          base::position at, forwards_taker& taker) const;
+    // Appends the last `count_max` wanted events of a large frame before `end` to `out`, in the
+    // order of the log. True: there may be others before them.
+    [[nodiscard]] base::result<bool> take_large_back(const segment& in, const large_frame& frame,
+                                                     base::position end, std::size_t count_max,
+                                                     const record_filter& filter,
+                                                     std::vector<recorded_event>& out) const;
     // Called with a record and its place in `positions`.
     using record_user = std::function<base::status(const record_view&, std::size_t)>;
     // Appends up to `count` events of a stream to `out`; gives how many were looked at, with those
@@ -122,6 +149,7 @@ private:
     const durable_head& head_;
     base::clock& clock_;
     metadata_cache metadata_;
+    mutable large_frames large_frames_;
 };
 
 } // namespace immortal::eventlog

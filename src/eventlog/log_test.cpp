@@ -1,5 +1,6 @@
 // The log as its users see it: appends, reads, restarts.
 #include "base/metrics.hpp"
+#include "eventlog/counting_file_system.hpp"
 #include "eventlog/log_fixture.hpp"
 
 #include <atomic>
@@ -103,6 +104,123 @@ TEST_F(log_test, reading_on_from_a_boundary_gives_the_same_as_from_anywhere) {
             EXPECT_EQ(read[i].position, all[i].position);
         }
     }
+}
+
+TEST_F(log_test, an_append_is_bounded_by_what_it_takes_in_the_log) {
+    const auto reason = [this](std::string name, std::size_t events) {
+        const auto outcome = append(std::move(name), expected::any(), events_of(1, events));
+        return outcome ? std::string() : outcome.error().reason;
+    };
+    settings.append_events_max = 100;
+    settings.append_frame_size_max = 64 + 50 * 256;
+    reopen();
+    EXPECT_EQ(reason("s-1", 101), "append_too_large");
+    EXPECT_EQ(reason("s-2", 100), "");
+    // Small events with a long name.
+    EXPECT_EQ(reason(std::string(256, 'n'), 50), "append_too_large");
+    EXPECT_EQ(reason(std::string(100, 'n'), 50), "");
+    EXPECT_EQ(everything().size(), 150u);
+}
+
+// Every page of a large frame costs what it shows, not what the frame holds.
+class large_frame_test : public log_fixture {
+protected:
+    static constexpr std::size_t count = 20'000;
+    static constexpr std::size_t page = 100;
+    // What a page may read: itself, what stands before it back to the last known record, and one
+    // piece read ahead.
+    static constexpr std::uint64_t page_bytes_max = 160u << 10u;
+
+    void SetUp() override {
+        settings.segment_size = 64u << 20u;
+        open_ = log::open(settings, counted, clock, random, nullptr).value();
+        ASSERT_TRUE(append("a-1", expected::any(), events_of(1, 3)));
+        std::vector<stream_write> writes;
+        writes.push_back({"b-1", expected::any(), events_of(10, count / 2, 40)});
+        writes.push_back({"c-1", expected::any(), events_of(10 + count / 2, count / 2, 40)});
+        ASSERT_TRUE(append(std::move(writes)));
+        ASSERT_TRUE(append("a-1", expected::any(), events_of(100'000, 3)));
+    }
+    // The numbers of all events, read in pages.
+    std::vector<std::uint64_t> read(direction way, const record_filter& filter = {}) {
+        std::vector<std::uint64_t> out;
+        base::position next = way == direction::forwards ? base::position{} : open_->head().end;
+        pages = 0;
+        for (bool end = false; !end; ++pages) {
+            auto slice = open_->read_all(next, way, page, filter);
+            EXPECT_TRUE(slice) << slice.error().message;
+            if (!slice) {
+                return out;
+            }
+            for (const auto& event : slice->events) {
+                out.push_back(event.position.value);
+            }
+            next = slice->next;
+            end = slice->end;
+        }
+        return out;
+    }
+
+    counting_file_system counted{disk};
+    std::uint64_t pages = 0;
+};
+
+TEST_F(large_frame_test, is_read_in_pages_both_ways_at_the_cost_of_the_pages) {
+    const auto before = counted.bytes_read();
+    auto forwards = read(direction::forwards);
+    EXPECT_EQ(forwards.size(), count + 6);
+    EXPECT_TRUE(std::ranges::is_sorted(forwards));
+    EXPECT_LT(counted.bytes_read() - before, pages * page_bytes_max);
+    const auto middle = counted.bytes_read();
+    auto backwards = read(direction::backwards);
+    EXPECT_LT(counted.bytes_read() - middle, pages * page_bytes_max);
+    std::ranges::reverse(backwards);
+    EXPECT_EQ(backwards, forwards);
+}
+
+TEST_F(large_frame_test, is_read_backwards_by_a_log_that_was_just_opened) {
+    const auto forwards = read(direction::forwards);
+    open_.reset();
+    open_ = log::open(settings, counted, clock, random, nullptr).value();
+    const auto before = counted.bytes_read();
+    auto backwards = read(direction::backwards);
+    EXPECT_LT(counted.bytes_read() - before, pages * page_bytes_max);
+    std::ranges::reverse(backwards);
+    EXPECT_EQ(backwards, forwards);
+}
+
+TEST_F(large_frame_test, begins_anywhere_and_takes_what_is_wanted) {
+    const auto all = read(direction::forwards);
+    for (const std::size_t n : {std::size_t{2}, std::size_t{3}, count / 2, count, count + 3}) {
+        for (const std::uint64_t inside : {0u, 1u}) { // between two events: the next one
+            const auto slice = open_->read_all({all[n] + inside}, direction::forwards, 5);
+            ASSERT_TRUE(slice);
+            ASSERT_FALSE(slice->events.empty());
+            EXPECT_EQ(slice->events[0].position.value, all[n + inside]);
+        }
+        const auto back = open_->read_all({all[n]}, direction::backwards, 3);
+        ASSERT_TRUE(back && !back->events.empty());
+        EXPECT_EQ(back->events[0].position.value, all[n - 1]);
+    }
+    std::size_t few = 0;
+    const record_filter filter = [&few](const record_view&) { return few++ % 997 == 0; };
+    const auto wanted = read(direction::forwards, filter);
+    EXPECT_EQ(wanted.size(), (count + 6 + 996) / 997);
+    const record_filter last = [](const record_view& record) { return record.stream == "a-1"; };
+    EXPECT_EQ(read(direction::backwards, last).size(), 6u);
+    EXPECT_EQ(read(direction::forwards, last).size(), 6u);
+}
+
+TEST_F(large_frame_test, says_where_it_is_damaged) {
+    const auto all = read(direction::forwards);
+    const std::uint64_t place = all[count / 2];
+    counted.damage(place + 70);
+    const auto good = open_->read_all({all[10]}, direction::forwards, 10);
+    EXPECT_TRUE(good);
+    const auto bad = open_->read_all({place}, direction::forwards, 10);
+    ASSERT_FALSE(bad);
+    EXPECT_EQ(bad.error().code, errc::corrupt);
+    EXPECT_EQ(open_->read_all({place + 200}, direction::backwards, 10).error().code, errc::corrupt);
 }
 
 TEST_F(log_test, a_second_opener_is_told) {

@@ -1,5 +1,6 @@
 #include "eventlog/recent_ids.hpp"
 
+#include "base/assert.hpp"
 #include "base/hash.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -59,6 +60,7 @@ void recent_ids::add(std::string_view stream, const base::uuid& id, known_event 
         std::swap(state_->young, state_->old);
         state_->young.clear();
     }
+    IMMORTAL_ASSERT(state_->young.size() < state_->half && state_->old.size() <= state_->half);
     state_->young.insert_or_assign(key{id, base::stable_hash(stream)}, event);
 }
 

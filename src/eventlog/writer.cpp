@@ -22,7 +22,27 @@ using base::fail;
 constexpr std::chrono::milliseconds patience{500};
 // How long it waits for more while a group is on its way, before it waits for that group.
 constexpr std::chrono::milliseconds patience_in_flight{1};
-constexpr std::uint64_t events_between_rests = 1u << 16u;
+constexpr std::uint64_t events_between_checkpoints = 1u << 16u;
+// Where a caller asks for a limit beyond this, there is none.
+constexpr std::chrono::hours limit_max{24 * 365};
+
+base::steady_time deadline_of(base::steady_time now, std::chrono::milliseconds limit) {
+    return limit > limit_max ? base::steady_time::max() : now + limit;
+}
+
+// What an append holds in memory while it waits.
+std::size_t memory_of(const std::vector<stream_write>& writes, std::size_t frame_bytes) {
+    std::size_t bytes = frame_bytes + writes.size() * sizeof(stream_write);
+    for (const stream_write& write : writes) {
+        bytes += write.events.size() * sizeof(new_event);
+    }
+    return bytes;
+}
+
+base::error too_large() {
+    return {errc::too_large, "the append has too many events or bytes for one append: divide it",
+            "append_too_large", "events"};
+}
 
 } // namespace
 
@@ -53,10 +73,13 @@ log_writer::log_writer(parts given, recovered_log& from)
       tail_(parts_.settings, parts_.files, parts_.segments, from, parts_.head),
       queue_(parts_.settings), states_(parts_.settings.known_streams), identity_(tail_.identity()),
       meters_(parts_.metrics == nullptr ? nullptr : std::make_unique<meters>(*parts_.metrics)) {
+    IMMORTAL_ASSERT(parts_.published != nullptr);
+    IMMORTAL_ASSERT(parts_.head.end() == tail_.durable());
     if (meters_) {
         meters_->writable.set(1);
         meters_->head.set(static_cast<double>(tail_.durable().value));
     }
+    deadlines_ = std::make_unique<append_deadlines>(queue_, parts_.clock, parts_.metrics);
     helper_ = std::make_unique<helper_thread>();
     thread_ = std::thread([this] { run(); });
 }
@@ -69,105 +92,122 @@ void log_writer::stop() {
     queue_.close();
     if (thread_.joinable()) {
         thread_.join();
+        IMMORTAL_ASSERT(staged_.empty() && submitted_.empty() && !in_flight_);
     }
+    deadlines_->stop();
     state_.store(log_state::closed, std::memory_order_release);
 }
 
-void log_writer::append(std::vector<stream_write> writes, append_callback done) {
+base::status log_writer::admit(const std::vector<stream_write>& writes,
+                               pending_append& item) const {
     if (auto valid = validate_append(writes); !valid) {
-        done(fail(std::move(valid.error())));
-        return;
+        return valid;
     }
-    pending_append item{std::move(writes), std::move(done), 0};
-    const std::uint64_t bytes = frame_size(item.writes);
-    if (bytes > format::frame_size_max) {
-        item.done(fail(errc::too_large, "the append has too many events", "append_too_large"));
-        return;
+    std::size_t events = 0;
+    for (const stream_write& write : writes) {
+        events += write.events.size();
     }
-    item.bytes = bytes;
-    switch (queue_.push(item)) {
-    case append_queue::push_outcome::taken:
-        return;
-    case append_queue::push_outcome::full:
-        item.done(fail(errc::exhausted, "too many writes are waiting: try again a little later",
-                       "queue_full"));
-        return;
-    case append_queue::push_outcome::closed:
-        item.done(fail(errc::unavailable, "the event log is closing", "closing"));
-        return;
+    item.frame_bytes = frame_size(writes);
+    item.memory_bytes = memory_of(writes, item.frame_bytes);
+    const log_settings& settings = parts_.settings;
+    if (events > settings.append_events_max || item.frame_bytes > settings.append_frame_size_max) {
+        return fail(too_large());
     }
+    return {};
 }
 
-void log_writer::staged_group::clear() {
-    entries.clear();
-    frames.clear();
-    ids.clear();
-    correlations.clear();
-    changed_metadata.clear();
-    answers.clear();
-    appends.clear();
+void log_writer::append(std::vector<stream_write> writes, append_callback callback,
+                        append_terms terms) {
+    pending_append item;
+    if (auto admitted = admit(writes, item); !admitted) {
+        callback(fail(std::move(admitted.error())));
+        return;
+    }
+    if (terms.limit.count() <= 0) {
+        callback(fail(withdrawn_error()));
+        return;
+    }
+    item.writes = std::move(writes);
+    item.ticket = std::make_shared<append_ticket>(
+        std::move(callback), deadline_of(parts_.clock.steady_now(), terms.limit));
+    item.charge = std::move(terms.charge);
+    item.unmet = std::move(terms.unmet);
+    const auto pushed = queue_.push(item);
+    if (pushed == append_queue::push_outcome::taken) {
+        return;
+    }
+    const auto ticket = std::move(item.ticket);
+    item = {};
+    if (pushed == append_queue::push_outcome::full) {
+        ticket->answer(fail(errc::exhausted,
+                            "too many writes are waiting: try again a little later", "queue_full"));
+    } else {
+        ticket->answer(fail(errc::unavailable, "the event log is closing", "closing"));
+    }
 }
 
 void log_writer::run() {
     for (;;) {
         const bool closed = queue_.closed();
-        auto group = queue_.take(flying_ ? patience_in_flight : patience);
-        if (group.empty()) {
-            settle();
-            if (closed) {
-                if (state() != log_state::failed) { // else the index holds what may not be there
-                    static_cast<void>(parts_.index.rest_at(tail_.place()));
-                }
-                helper_.reset();
-                return;
-            }
-            if (state() == log_state::disk_full) {
-                space_left(0); // leaves that state when there is space again
-            }
+        auto appends = queue_.take(in_flight_ ? patience_in_flight : patience);
+        if (!appends.empty()) {
+            process(std::move(appends));
             continue;
         }
-        process(group);
+        await_commit();
+        if (closed) {
+            if (state() != log_state::failed) { // else the index holds what may not be there
+                static_cast<void>(parts_.index.rest_at(tail_.place()));
+            }
+            helper_.reset();
+            return;
+        }
+        static_cast<void>(parts_.clock.now()); // notices a jump of the clock
+        if (state() == log_state::disk_full) {
+            space_left(0); // leaves that state when there is space again
+        }
     }
 }
 
-// Lets the index close a part. Never while a group is on its way: it could still be taken back.
-void log_writer::rest() {
+void log_writer::checkpoint() {
     index_full_.reset();
-    if (flying_ && since_rest_ < events_between_rests) {
+    if (in_flight_ && since_checkpoint_ < events_between_checkpoints) {
         return;
     }
-    settle();
-    since_rest_ = 0;
+    await_commit();
+    IMMORTAL_ASSERT(!in_flight_ && !tail_.has_staged());
+    since_checkpoint_ = 0;
     if (state() == log_state::failed) {
         return;
     }
     if (auto room = parts_.index.rest_at(tail_.place()); !room) {
         index_full_ = std::move(room.error());
-        since_rest_ = events_between_rests; // ask again
+        since_checkpoint_ = events_between_checkpoints; // ask again
     }
 }
 
-void log_writer::process(std::vector<pending_append>& group) {
+void log_writer::process(std::vector<pending_append> appends) {
+    IMMORTAL_ASSERT(staged_.empty() && !tail_.has_staged());
     std::size_t bytes = 0;
-    for (const pending_append& item : group) {
-        bytes += item.bytes;
+    for (const pending_append& item : appends) {
+        bytes += item.frame_bytes;
     }
     if (state() != log_state::failed) {
         space_left(bytes);
     }
-    rest();
-    staged_.answers.reserve(group.size());
-    for (pending_append& item : group) {
+    checkpoint();
+    staged_.answers.reserve(appends.size());
+    for (pending_append& item : appends) {
         decide_one(item);
     }
-    staged_.appends = std::move(group);
+    staged_.appends = std::move(appends);
     commit(tail_.staged_bytes() >= parts_.settings.overlap_bytes_min ? pace::overlap : pace::wait);
-    IMMORTAL_ASSERT(!tail_.has_staged() && staged_.answers.empty());
+    IMMORTAL_ASSERT(!tail_.has_staged() && staged_.empty());
 }
 
 void log_writer::decide_one(pending_append& item) {
     const auto say = [&](base::result<append_outcome> outcome, bool staged = false) {
-        staged_.answers.push_back({std::move(item.done), std::move(outcome), staged});
+        staged_.answers.push_back({item.ticket, std::move(outcome), staged});
     };
     if (state() == log_state::failed) {
         return say(fail(refusal()));
@@ -183,7 +223,7 @@ void log_writer::decide_one(pending_append& item) {
             return say(fail(streams.back().problem().error()));
         }
     }
-    auto verdict = decide_append(item.writes, views);
+    auto verdict = decide_append(item.writes, views, item.unmet.get());
     if (!verdict) {
         return say(fail(std::move(verdict.error())));
     }
@@ -205,10 +245,27 @@ void log_writer::decide_one(pending_append& item) {
 }
 
 append_outcome log_writer::stage(const std::vector<stream_write>& writes, append_plan plan) {
+    IMMORTAL_ASSERT(state() == log_state::writable);
+    IMMORTAL_ASSERT(plan.first.size() == writes.size());
     const base::position begin = tail_.end();
+    tail_.stage(writes, plan.first, parts_.clock.now());
+    note_frame(writes, plan, begin);
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        const stream_write& write = writes[i];
+        if (!write.events.empty()) {
+            note_staged(states_, write, plan.first[i]);
+            if (is_metadata_stream(write.stream)) {
+                staged_.changed_metadata.emplace_back(described_stream(write.stream));
+            }
+        }
+    }
+    return std::move(plan.outcome);
+}
+
+void log_writer::note_frame(const std::vector<stream_write>& writes, append_plan& plan,
+                            base::position begin) {
     base::position at{begin.value + sizeof(format::frame_header)};
     const std::size_t before = staged_.entries.size();
-    tail_.stage(writes, plan.first, parts_.clock.now());
     visit_in_order(writes, [&](std::size_t i, std::size_t n) {
         const stream_write& write = writes[i];
         const new_event& event = write.events[n];
@@ -224,23 +281,14 @@ append_outcome log_writer::stage(const std::vector<stream_write>& writes, append
         if (i == plan.outcome_write && n == plan.outcome_event) {
             plan.outcome.position = at;
         }
-        at.value += sizeof(format::record_header) + write.stream.size() + event.type.size() +
-                    event.metadata.size() + event.data.size();
+        at.value += encoded_size(write.stream.size(), event);
     });
-    for (std::size_t i = 0; i < writes.size(); ++i) {
-        const stream_write& write = writes[i];
-        if (!write.events.empty()) {
-            note_staged(states_, write, plan.first[i]);
-            if (is_metadata_stream(write.stream)) {
-                staged_.changed_metadata.emplace_back(described_stream(write.stream));
-            }
-        }
-    }
     IMMORTAL_ASSERT(at == tail_.end());
+    IMMORTAL_ASSERT(plan.outcome.position > begin && plan.outcome.position < tail_.end());
+    const std::size_t added = staged_.entries.size() - before;
     parts_.index.add(begin, std::span(staged_.entries).subspan(before));
-    staged_.frames.push_back({begin, staged_.entries.size() - before});
-    since_rest_ += staged_.entries.size() - before;
-    return std::move(plan.outcome);
+    staged_.frames.push_back({begin, added});
+    since_checkpoint_ += added;
 }
 
 bool log_writer::make_room(std::uint64_t frame_bytes) {
@@ -251,8 +299,10 @@ bool log_writer::make_room(std::uint64_t frame_bytes) {
     if (state() != log_state::writable) {
         return false;
     }
+    IMMORTAL_ASSERT(!in_flight_ && !tail_.has_staged());
     switch (tail_.roll(parts_.clock.now())) {
     case log_tail::outcome::durable:
+        IMMORTAL_ASSERT(tail_.fits(frame_bytes)); // a large frame has a segment of its own
         return true;
     case log_tail::outcome::no_space:
         enter(log_state::disk_full);
@@ -265,64 +315,76 @@ bool log_writer::make_room(std::uint64_t frame_bytes) {
 }
 
 void log_writer::commit(pace how) {
-    settle();
+    await_commit();
+    IMMORTAL_ASSERT(!in_flight_ && submitted_.empty());
     if (state() == log_state::failed || !tail_.has_staged()) {
+        IMMORTAL_ASSERT(!tail_.has_staged()); // nothing is staged on a log that failed
         deliver(staged_.answers);
         staged_.clear();
         return;
     }
-    tail_.launch();
-    std::swap(staged_, launched_);
-    flying_ = true;
+    staged_.check();
+    IMMORTAL_ASSERT(staged_.frames.front().begin == tail_.durable());
+    tail_.submit();
+    std::swap(staged_, submitted_);
+    in_flight_ = true;
     if (how == pace::overlap) {
-        helper_->start([this] { commit_launched(); });
+        helper_->start([this] { commit_submitted(); });
     } else {
-        commit_launched();
-        settle();
+        commit_submitted();
+        await_commit();
     }
 }
 
-void log_writer::commit_launched() {
+void log_writer::commit_submitted() {
+    const base::position before = parts_.head.end();
     const auto began = parts_.clock.steady_now();
-    launched_outcome_ = tail_.commit();
-    if (launched_outcome_ != log_tail::outcome::durable) {
-        return; // settle() has to look at what was staged since as well
+    submitted_outcome_ = tail_.commit();
+    if (submitted_outcome_ != log_tail::outcome::durable) {
+        return; // await_commit() has to look at what was staged since as well
     }
     const base::position end = parts_.head.end();
+    IMMORTAL_ASSERT(end > before && end > submitted_.entries.back().position);
     if (meters_) {
         const std::chrono::duration<double> took = parts_.clock.steady_now() - began;
         meters_->commit_seconds.observe(took.count());
         meters_->groups.add();
-        meters_->events.add(static_cast<double>(launched_.entries.size()));
+        meters_->events.add(static_cast<double>(submitted_.entries.size()));
         meters_->head.set(static_cast<double>(end.value));
     }
-    for (const std::string& stream : launched_.changed_metadata) {
+    for (const std::string& stream : submitted_.changed_metadata) {
         parts_.reader.forget_metadata(stream);
     }
     parts_.index.made_durable(end);
-    parts_.published(launched_.entries);
-    deliver(launched_.answers);
-    launched_.clear();
+    parts_.published(submitted_.entries);
+    deliver(submitted_.answers);
+    submitted_.clear();
 }
 
-void log_writer::settle() {
-    if (!flying_) {
+void log_writer::await_commit() {
+    if (!in_flight_) {
         return;
     }
     helper_->wait();
-    flying_ = false;
-    tail_.land(launched_outcome_);
-    if (launched_outcome_ == log_tail::outcome::durable) {
-        return;
+    in_flight_ = false;
+    tail_.complete(submitted_outcome_);
+    if (submitted_outcome_ != log_tail::outcome::durable) {
+        fail_groups(submitted_outcome_);
     }
-    const bool full = launched_outcome_ == log_tail::outcome::no_space;
+    IMMORTAL_ASSERT(submitted_.empty());
+    IMMORTAL_ASSERT(state() == log_state::failed || parts_.head.end() == tail_.durable() ||
+                    tail_.durable_is_new_segment());
+}
+
+void log_writer::fail_groups(log_tail::outcome how) {
+    const bool full = how == log_tail::outcome::no_space;
     if (full) {
-        take_back(staged_);
-        take_back(launched_);
+        staged_.roll_back(parts_.index, parts_.ids);
+        submitted_.roll_back(parts_.index, parts_.ids);
         states_.clear();
     }
     enter(full ? log_state::disk_full : log_state::failed);
-    for (answer& each : launched_.answers) {
+    for (auto& each : submitted_.answers) {
         // What was not staged may rest on events that are gone, or not known to be there.
         each.outcome = each.staged && !full
                            ? fail(errc::unknown_outcome,
@@ -331,44 +393,28 @@ void log_writer::settle() {
                                   "sync_failed")
                            : fail(refusal());
     }
-    for (answer& each : staged_.answers) { // was not written, or rests on what was not
+    for (auto& each : staged_.answers) { // was not written, or rests on what was not
         each.outcome = fail(refusal());
-        each.staged = false;
     }
-    staged_.frames.clear();
-    staged_.entries.clear();
-    staged_.ids.clear();
-    deliver(launched_.answers);
-    launched_.clear();
+    staged_.forget_frames();
+    deliver(submitted_.answers);
+    submitted_.clear();
 }
 
-void log_writer::deliver(std::vector<answer>& answers) {
-    for (answer& each : answers) {
+// Invariant 3: what these rest on is durable, or they say that it is not.
+void log_writer::deliver(std::vector<append_group::answer>& answers) {
+    for (auto& each : answers) {
+        IMMORTAL_ASSERT(!each.staged || !each.outcome ||
+                        each.outcome->position < parts_.head.end());
         if (meters_) {
             meters_->appends.add();
             if (!each.outcome) {
                 meters_->refused.add();
             }
         }
-        each.done(std::move(each.outcome));
+        each.ticket->answer(std::move(each.outcome));
     }
     answers.clear();
-}
-
-void log_writer::take_back(staged_group& group) {
-    if (is_planted(planted_fault::keep_index_after_no_space)) {
-        return;
-    }
-    std::size_t end = group.entries.size();
-    for (auto frame = group.frames.rbegin(); frame != group.frames.rend(); ++frame) {
-        parts_.index.take_back(
-            frame->begin, std::span(group.entries).subspan(end - frame->entries, frame->entries));
-        end -= frame->entries;
-    }
-    IMMORTAL_ASSERT(end == 0);
-    for (std::size_t i = 0; i < group.entries.size(); ++i) {
-        parts_.ids.forget(group.entries[i].stream, group.ids[i]);
-    }
 }
 
 bool log_writer::space_left(std::uint64_t bytes) {
@@ -393,6 +439,7 @@ base::error log_writer::refusal() const {
 
 void log_writer::enter(log_state next) {
     const log_state before = state();
+    IMMORTAL_ASSERT(next != log_state::closed && before != log_state::closed);
     if (before == next || before == log_state::failed) {
         return;
     }

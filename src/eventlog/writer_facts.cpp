@@ -88,7 +88,7 @@ base::result<base::position> writer_facts::place_of(std::string_view stream, bas
     if (!found) {
         return fail(found.error());
     }
-    IMMORTAL_ASSERT(found->size() == 1);
+    IMMORTAL_ASSERT(found->size() == 1 && found->front() < from_.tail.end());
     return found->front();
 }
 
@@ -124,6 +124,7 @@ base::result<record_view> writer_facts::read(const base::result<base::position>&
         return fail(place.error());
     }
     const base::position at = *place;
+    IMMORTAL_ASSERT(at < from_.tail.end());
     return at < from_.tail.durable() ? from_.reader.read_record(at, from_.tail.durable(), buffer)
                                      : from_.tail.staged_record(at);
 }
@@ -131,7 +132,11 @@ base::result<record_view> writer_facts::read(const base::result<base::position>&
 void note_staged(stream_states& states, const stream_write& write, base::revision first) {
     IMMORTAL_ASSERT(!write.events.empty());
     const base::revision last{first.value + write.events.size() - 1};
+    IMMORTAL_ASSERT(first < tombstone_revision || write.events.size() == 1);
     if (stream_state* state = states.find(write.stream)) {
+        IMMORTAL_ASSERT(!state->last || *state->last < first);
+        IMMORTAL_ASSERT(first == tombstone_revision ||
+                        first.value == (state->last ? state->last->value + 1 : 0));
         state->last = last;
     }
     if (!is_metadata_stream(write.stream)) {

@@ -54,13 +54,14 @@ struct start_append {
     eventlog::log* log;
 
     template <typename Handler>
-    void operator()(Handler&& handler, std::vector<stream_write> writes) const {
+    void operator()(Handler&& handler, std::vector<stream_write> writes, append_terms terms) const {
         using resume = resumption<std::decay_t<Handler>>;
         // The callback's type must be copyable, the handler is not.
         auto waiting = std::make_shared<resume>(std::forward<Handler>(handler));
-        log->append(std::move(writes), [waiting = std::move(waiting)](outcome result) {
-            (*waiting)(std::move(result));
-        });
+        log->append(
+            std::move(writes),
+            [waiting = std::move(waiting)](outcome result) { (*waiting)(std::move(result)); },
+            std::move(terms));
     }
 };
 
@@ -138,9 +139,9 @@ public:
     }
     ~embedded_store() override { log_.remove_listener(ticket_); }
 
-    awaitable<outcome> append(std::vector<stream_write> writes) override {
+    awaitable<outcome> append(std::vector<stream_write> writes, append_terms terms) override {
         co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(outcome)>(
-            start_append{&log_}, asio::use_awaitable, std::move(writes));
+            start_append{&log_}, asio::use_awaitable, std::move(writes), std::move(terms));
     }
 
     awaitable<base::result<stream_page>>

@@ -21,12 +21,14 @@ namespace immortal::eventstore {
 
 using boost::asio::awaitable;
 using eventlog::append_outcome;
+using eventlog::append_terms;
 using eventlog::direction;
 using eventlog::expected_revision;
 using eventlog::new_event;
 using eventlog::recorded_event;
 using eventlog::stream_info; // a stream's state beside its events
 using eventlog::stream_write;
+using eventlog::unmet_expectation;
 
 // A page of a stream. Forwards: revisions from `from` up. Backwards: from `from` down. What
 // `$maxCount`, `$maxAge` and `$tb` hide is left out, whether or not a scavenge removed it.
@@ -107,16 +109,20 @@ public:
 
     // Writes all events of all streams, or nothing. Answers after they are durable and readable.
     // Errors: conflict (an expected revision did not hold; `field` names the stream), deleted,
-    // invalid_argument, too_large, exhausted (queue or disk), unavailable (not written),
-    // unknown_outcome (repeat the same append to find out). Repeating an append (same ids, same
-    // expectation) gives the first outcome, marked `repeated`.
-    // Soft deletes and tombstones are writes like others (stream_write::action). Writing to a soft
-    // deleted stream undeletes it; its numbers go on. Streams that are views refuse every write
-    // (invalid_argument with reason "system_view"). A write to a tombstoned stream, or one that
-    // expects a soft-deleted stream to exist, is refused with deleted (reason "tombstoned",
-    // "soft_deleted"; `field` names the stream).
-    // A remote store keeps the order of the writes, whatever the events' `place` says.
-    virtual awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) = 0;
+    // invalid_argument, too_large, exhausted (queue or disk), unavailable (not written; with reason
+    // "deadline": it waited too long for its turn), unknown_outcome (repeat the same append to find
+    // out; with reason "deadline": it was under way when its time was up). Repeating an append
+    // (same ids, same expectation) gives the first outcome, marked `repeated`. The answer comes
+    // within `terms.limit`, and a remote store's own limit if that is shorter. Soft deletes and
+    // tombstones are writes like others (stream_write::action). Writing to a soft deleted stream
+    // undeletes it; its numbers go on. Streams that are views refuse every write (invalid_argument
+    // with reason "system_view"). A write to a tombstoned stream, or one that expects a
+    // soft-deleted stream to exist, is refused with deleted (reason "tombstoned", "soft_deleted";
+    // `field` names the stream). A remote store keeps the order of the writes, whatever the events'
+    // `place` says, and checks streams (stream_write::action::check) only together with a write of
+    // events.
+    virtual awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes,
+                                                           append_terms terms = {}) = 0;
 
     // `count_max` >= 1. A stream without events gives an empty page. Views
     // (eventlog/system_view.hpp: `$ce-x`,

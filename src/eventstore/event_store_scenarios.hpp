@@ -6,6 +6,7 @@
 
 #include "eventstore/append_scenarios.hpp"
 #include "eventstore/batch_scenarios.hpp"
+#include "eventstore/check_scenarios.hpp"
 #include "eventstore/deletion_scenarios.hpp"
 #include "eventstore/read_scenarios.hpp"
 #include "eventstore/subscription_scenarios.hpp"

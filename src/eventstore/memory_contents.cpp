@@ -84,7 +84,8 @@ private:
     const std::string& name_;
 };
 
-base::result<append_outcome> memory_contents::append(std::vector<stream_write>& writes) {
+base::result<append_outcome> memory_contents::append(std::vector<stream_write>& writes,
+                                                     std::vector<unmet_expectation>* unmet) {
     if (auto valid = eventlog::validate_append(writes); !valid) {
         return fail(std::move(valid.error()));
     }
@@ -95,7 +96,7 @@ base::result<append_outcome> memory_contents::append(std::vector<stream_write>& 
         known.emplace_back(*this, write.stream);
         views.push_back(&known.back());
     }
-    auto verdict = eventlog::decide_append(writes, views);
+    auto verdict = eventlog::decide_append(writes, views, unmet);
     if (!verdict) {
         return fail(std::move(verdict.error()));
     }

@@ -22,8 +22,9 @@ public:
 
     mutable std::mutex mutex;
 
-    // As event_store::append.
-    base::result<append_outcome> append(std::vector<stream_write>& writes);
+    // As event_store::append; `unmet` as for decide_append.
+    base::result<append_outcome> append(std::vector<stream_write>& writes,
+                                        std::vector<unmet_expectation>* unmet);
 
     // What event_store::read_stream gives for a stream or view.
     [[nodiscard]] base::result<stream_page> page(std::string_view stream, base::revision from,

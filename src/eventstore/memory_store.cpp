@@ -130,8 +130,9 @@ public:
         hub_.begin(all_.end());
     }
 
-    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) override {
-        co_return append_now(writes);
+    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes,
+                                                   append_terms terms) override {
+        co_return append_now(writes, terms.unmet.get());
     }
 
     awaitable<base::result<stream_page>> read_stream(std::string name, revision from, direction way,
@@ -212,10 +213,11 @@ public:
     write_state state() const override { return write_state::writable; }
 
 private:
-    base::result<append_outcome> append_now(std::vector<stream_write>& writes) {
+    base::result<append_outcome> append_now(std::vector<stream_write>& writes,
+                                            std::vector<unmet_expectation>* unmet) {
         const std::lock_guard lock(all_.mutex);
         const std::size_t before = all_.events().size();
-        auto outcome = all_.append(writes);
+        auto outcome = all_.append(writes, unmet);
         publish_from(before);
         return outcome;
     }

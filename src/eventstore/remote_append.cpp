@@ -112,9 +112,11 @@ outcome append_records(remote_link& link, v2::StreamsService::Stub& stub,
             record = record_of(event, places.at(index++));
             record.set_stream(write.stream);
         }
-        auto& check = *request.add_checks()->mutable_stream_state();
-        check.set_stream(write.stream);
-        check.set_expected_state(remote::expected_number(write.expected));
+        if (write.expected != expected_revision::any()) {
+            auto& check = *request.add_checks()->mutable_stream_state();
+            check.set_stream(write.stream);
+            check.set_expected_state(remote::expected_number(write.expected));
+        }
     }
     v2::AppendRecordsResponse response;
     const auto status = stub.AppendRecords(&context, request, &response);
@@ -140,8 +142,15 @@ base::result<append_outcome> append_remotely(remote_link& link, remote_batch& ba
         return fail(channel.error());
     }
     const auto deletes = [](const stream_write& write) {
-        return write.what != stream_write::action::append;
+        return write.what == stream_write::action::soft_delete ||
+               write.what == stream_write::action::tombstone;
     };
+    if (std::ranges::all_of(writes, [](const stream_write& write) {
+            return write.what == stream_write::action::check;
+        })) {
+        return fail(errc::invalid_argument,
+                    "a remote event store checks streams only together with a write of events");
+    }
     if (writes.size() == 1) {
         const stream_write& write = writes.front();
         const auto stub = v1::Streams::NewStub(*channel);
@@ -151,6 +160,7 @@ base::result<append_outcome> append_remotely(remote_link& link, remote_batch& ba
         case stream_write::action::tombstone:
             return remove(link, *stub, write, &v1::Streams::Stub::Tombstone);
         case stream_write::action::append:
+        case stream_write::action::check: // refused above
             return batch.append(write);
         }
     }

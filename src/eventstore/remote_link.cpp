@@ -1,6 +1,7 @@
 #include "eventstore/remote_link.hpp"
 
 #include "base/log.hpp"
+#include "esproto/convert.hpp"
 #include "esproto/status_details.hpp"
 #include "esproto/wire/gossip.grpc.pb.h"
 #include "esproto/wire/streams_v2_errors.pb.h"
@@ -75,6 +76,22 @@ std::optional<int> rank_of(const gossip::MemberInfo& member, node_preference pre
 }
 
 // Version 2 says more in the details of its status.
+// As the embedded store says it: a stream that is deleted comes before one that moved on.
+error violation_error(const v2_errors::AppendConsistencyViolationErrorDetails& broken) {
+    for (const auto& one : broken.violations()) {
+        if (one.stream_state().actual_state() == esproto::expected::tombstoned) {
+            return {errc::deleted, "the stream is tombstoned", "tombstoned",
+                    one.stream_state().stream()};
+        }
+        if (one.stream_state().actual_state() == esproto::expected::soft_deleted) {
+            return {errc::deleted, "the stream is deleted", "soft_deleted",
+                    one.stream_state().stream()};
+        }
+    }
+    return {errc::conflict, "another expected revision", "wrong_expected_revision",
+            broken.violations(0).stream_state().stream()};
+}
+
 std::optional<error> typed_failure(const std::string& bytes) {
     const auto status = esproto::decode_status_details(bytes);
     if (!status) {
@@ -100,8 +117,7 @@ std::optional<error> typed_failure(const std::string& bytes) {
         if (v2_errors::AppendConsistencyViolationErrorDetails broken;
             is(detail, broken) && broken.ParseFromString(detail.value) &&
             broken.violations_size() > 0) {
-            return error{errc::conflict, "another expected revision", "wrong_expected_revision",
-                         broken.violations(0).stream_state().stream()};
+            return violation_error(broken);
         }
         if (v2_errors::AppendRecordSizeExceededErrorDetails large; is(detail, large)) {
             return error{errc::too_large, "an event is too large for the event store",

@@ -20,6 +20,10 @@ std::int64_t expected_number(const expected_revision& expected) {
         return esproto::expected::no_stream;
     case kind::stream_exists:
         return esproto::expected::stream_exists;
+    case kind::soft_deleted:
+        return esproto::expected::soft_deleted;
+    case kind::tombstoned:
+        return esproto::expected::tombstoned;
     case kind::exact:
         break;
     }

@@ -80,12 +80,15 @@ public:
         calls_.stop();
     }
 
-    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) override {
+    // The link's own limit counts (`operation_timeout`); the charge is held until the answer.
+    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes,
+                                                   [[maybe_unused]] append_terms terms) override {
         const auto before = head();
         bool writing = false;
         for (const stream_write& write : writes) {
-            writing =
-                writing || !write.events.empty() || write.what != stream_write::action::append;
+            writing = writing || !write.events.empty() ||
+                      (write.what != stream_write::action::append &&
+                       write.what != stream_write::action::check);
         }
         auto done = co_await calls_.run(
             [this, &writes] { return append_remotely(*link_, batch_, writes); });

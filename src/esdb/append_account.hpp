@@ -1,0 +1,53 @@
+// What one append holds while it comes in, within the bounds of an append and of the memory of all
+// calls together.
+#pragma once
+
+#include "esdb/byte_budget.hpp"
+#include "eventlog/event.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace immortal::esdb {
+
+// Used by one call. An event is charged what it takes in the log, header and stream name included,
+// and what it takes in memory beside its bytes: many small events cost more than their contents.
+class append_account {
+public:
+    explicit append_account(const byte_budget& memory)
+        : charge_(std::make_shared<byte_budget::share>(memory)) {}
+
+    enum class outcome : std::uint8_t { taken, event_too_large, append_too_large, no_room };
+    // Unless taken, nothing changes but size(), which tells the client what was refused.
+    [[nodiscard]] outcome take(const std::string& stream, const eventlog::new_event& event) {
+        const std::size_t contents = event.data.size() + event.metadata.size() + event.type.size();
+        const std::size_t encoded = eventlog::encoded_size(stream.size(), event);
+        if (contents > eventlog::event_size_max) {
+            return outcome::event_too_large;
+        }
+        size_ += contents;
+        if (size_ > eventlog::append_size_max || count_ == eventlog::append_events_max ||
+            encoded_ + encoded > eventlog::append_frame_size_max) {
+            return outcome::append_too_large;
+        }
+        if (!charge_->grow(encoded + sizeof(eventlog::new_event))) {
+            return outcome::no_room;
+        }
+        encoded_ += encoded;
+        ++count_;
+        return outcome::taken;
+    }
+    [[nodiscard]] std::size_t size() const { return size_; } // of the contents
+    // Goes with the append into the store, and stays with it.
+    [[nodiscard]] std::shared_ptr<void> charge() const { return charge_; }
+
+private:
+    std::shared_ptr<byte_budget::share> charge_;
+    std::size_t size_ = 0;
+    std::size_t encoded_ = eventlog::record_header_size; // the frame has a header of its own
+    std::size_t count_ = 0;
+};
+
+} // namespace immortal::esdb
