@@ -204,6 +204,7 @@ base::status backing_up::choose_base(const std::vector<backup_entry>& entries) {
             return fail(same.error());
         }
         if (*same) {
+            IMMORTAL_ASSERT((*each)->end <= anchor_.end); // B2
             base_ = **each;
             return {};
         }
@@ -236,12 +237,14 @@ base::status backing_up::choose_line(const std::vector<backup_entry>& entries) {
             follows = *same;
         }
         const backup_place place = newest.place();
+        IMMORTAL_ASSERT(place.line == line && line <= line_max);
         // Of two lines that a restored log follows, the newer one.
         if (follows && (!continued || std::pair(place.epoch, line) >
                                           std::pair(continued->epoch, continued->line))) {
             continued = place;
         }
     }
+    IMMORTAL_ASSERT(!continued || continued->epoch <= anchor_.log.epoch); // B3
     report_.manifest.line = continued ? continued->line : line_max + 1;
     if (!continued) {
         report_.begun = new_line{entries.back().name, base_ ? base_->end : base::position{0}};
@@ -307,6 +310,7 @@ base::status backing_up::store_segment(std::uint32_t number) {
     chain_.reset();
     const std::uint64_t end =
         number == anchor_.segment ? anchor_.end.value : headers_[number + 1].first_position;
+    IMMORTAL_ASSERT(report_.manifest.segments.size() == number);
     backup_segment out;
     out.number = number;
     out.first_position = header.first_position;
@@ -368,6 +372,7 @@ base::status backing_up::store_pieces(base::file& stored, std::uint64_t stored_s
         }
         out.pieces.push_back(std::move(piece));
     }
+    IMMORTAL_ASSERT(out.stored_size() == stored_size);
     return {};
 }
 
@@ -392,6 +397,7 @@ base::status backing_up::check(segment_walk& walk, std::uint64_t logical_size) {
     if (*fault) {
         return damaged(header.number, (*fault)->offset, (*fault)->what);
     }
+    IMMORTAL_ASSERT(state.end.value == header.first_position + logical_size);
     if (header.number == anchor_.segment && state.chain != anchor_.chain) {
         return damaged(header.number, logical_size, "it does not agree with the head anchor");
     }
@@ -408,6 +414,7 @@ base::status backing_up::finish(base::utc_time now) {
     manifest.events = anchor_.event_count;
     manifest.last_event = anchor_.last_event;
     manifest.chain = anchor_.chain;
+    IMMORTAL_ASSERT(manifest.segments.size() == headers_.size() && manifest.line > 0);
     const std::string text = to_text(manifest);
     if (!parse_manifest(manifest.name(), text)) {
         return fail(errc::corrupt, "the segments do not join: run `immortal log verify`");

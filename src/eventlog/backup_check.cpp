@@ -176,6 +176,7 @@ piece_file::bytes checking::fetch(const backup_piece& piece) {
         return nullptr;
     }
     use.state = piece_state::good;
+    IMMORTAL_ASSERT(bytes->size() == piece.size && report_.pieces_read <= report_.pieces);
     held_.push_front({name, std::make_shared<const std::vector<std::byte>>(std::move(*bytes))});
     if (held_.size() > pieces_held_max) {
         held_.pop_back();
@@ -195,6 +196,7 @@ base::status checking::read_sample() {
     const std::uint64_t wanted =
         std::min<std::uint64_t>(left.size(), sample.percent > 0 ? part : sample.pieces);
     done_.bytes_total = 0;
+    IMMORTAL_ASSERT(wanted <= left.size());
     for (std::uint64_t i = 0; i < wanted; ++i) {
         std::swap(left[i], left[i + random_.next() % (left.size() - i)]);
         done_.bytes_total += left[i]->size;
@@ -233,6 +235,7 @@ std::string checking::key_of(const backup_segment& segment, const scan_state& be
 // would end with.
 void checking::note_ends(const backup_segment& segment, const std::string& begin,
                          const scan_state& state) {
+    IMMORTAL_ASSERT(state.next_segment == segment.number + 1);
     for (const backup_manifest& older : manifests_) {
         const backup_segment& last = older.segments.back();
         if (older.end != state.end || last.number != segment.number ||
@@ -316,6 +319,8 @@ base::status checking::check_chain(const backup_manifest& manifest) {
             chain = chain_check::unknown;
             continue;
         }
+        IMMORTAL_ASSERT(state.end.value == segment.first_position + segment.logical_size);
+        IMMORTAL_ASSERT(state.next_segment == segment.number + 1);
         if (chain == chain_check::continues) {
             known_.emplace(key, state);
         }
@@ -333,6 +338,7 @@ base::status checking::check_chain(const backup_manifest& manifest) {
 base::result<backup_check_report> checking::run() {
     base::status done = choose();
     done = done ? collect() : done;
+    IMMORTAL_ASSERT(!done || report_.pieces == uses_.size());
     done = done ? (options_.sample ? read_sample() : read_all()) : done;
     return done ? base::result<backup_check_report>(std::move(report_))
                 : fail(std::move(done.error()));

@@ -145,6 +145,7 @@ base::result<bool> backup_lease::is_free(backup_target& target, base::clock& clo
 // Makes the generation. False: somebody else has it, or a later one.
 base::result<bool> backup_lease::make(backup_target& target, const record& own,
                                       std::uint64_t generation) {
+    IMMORTAL_ASSERT(own.held && generation > 0);
     const std::string name = name_of(generation);
     const std::string text = text_of(own);
     const auto made = target.create(name, std::as_bytes(std::span(text)));
@@ -164,6 +165,19 @@ base::result<bool> backup_lease::make(backup_target& target, const record& own,
     // There is a later one: this one had been removed because of it.
     const auto removed = target.remove(name);
     return removed ? base::result<bool>(false) : fail(removed.error());
+}
+
+// What others left behind: their leases, and what they were storing when they were interrupted.
+base::status backup_lease::clean_up(backup_target& target, std::uint64_t last) {
+    constexpr std::uint64_t generations_max = 16; // more are there only if somebody made them
+    base::status done;
+    for (std::uint64_t old = last; done && old > 0 && old + generations_max > last; --old) {
+        done = target.remove(name_of(old));
+    }
+    for (const char* each : {"blobs", "manifests", "leases", "unneeded"}) {
+        done = done ? target.remove_unfinished(each) : done;
+    }
+    return done;
 }
 
 base::result<backup_lease> backup_lease::take(backup_target& target, base::clock& clock,
@@ -193,10 +207,8 @@ base::result<backup_lease> backup_lease::take(backup_target& target, base::clock
         if (!*made) {
             continue;
         }
-        for (std::uint64_t old = *before; old > 0 && old + 16 > *before; --old) {
-            if (auto removed = target.remove(name_of(old)); !removed) {
-                return fail(std::move(removed.error()));
-            }
+        if (auto cleaned = clean_up(target, *before); !cleaned) {
+            return fail(std::move(cleaned.error()));
         }
         return backup_lease(target, clock, std::move(own), *before + 1);
     }
@@ -229,6 +241,7 @@ base::status backup_lease::keep() {
     if (clock_->steady_now() - kept_ < own_.time / 4) {
         return {};
     }
+    IMMORTAL_ASSERT(own_.held && generation_ > 0);
     auto held = check();
     if (!held) {
         return held;

@@ -37,8 +37,9 @@ struct lease_options {
 // Not thread-safe. A lease that is destroyed without release() is held until its time is over.
 class backup_lease {
 public:
-    // `work`: what it is taken for. Errors: already_exists with reason "in_use" (another one works
-    // in the target; the message names it), cancelled, those of the target.
+    // `work`: what it is taken for. What interrupted ones left half stored in the target is
+    // removed. Errors: already_exists with reason "in_use" (another one works in the target; the
+    // message names it), cancelled, those of the target.
     [[nodiscard]] static base::result<backup_lease>
     take(backup_target& target, base::clock& clock, std::string work, const lease_options& options);
 
@@ -74,6 +75,7 @@ private:
                                       seen& known);
     static base::result<bool> make(backup_target& target, const record& own,
                                    std::uint64_t generation);
+    static base::status clean_up(backup_target& target, std::uint64_t last);
     base::status write();
 
     backup_target* target_;

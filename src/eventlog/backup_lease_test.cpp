@@ -20,9 +20,11 @@ protected:
         write("s", 2, 900);
         ASSERT_TRUE(back_up());
         write("s", 2, 900);
+        const std::size_t needed = blob_paths(disk, "blobs").size();
         stepping_target killed(*target_);
-        killed.dies_at = 12;
+        killed.dies_at = 17;
         ASSERT_FALSE(make_backup(folder, disk, clock, killed));
+        ASSERT_GT(blob_paths(disk, "blobs").size(), needed);
         clock.advance(hours(2)); // whose lease is over
     }
     prune_options hasty() { return {.keep = 1, .grace = {}}; }
@@ -324,14 +326,23 @@ TEST_F(backup_leases, are_kept_while_much_is_stored) {
     EXPECT_GT(lists, 6u) << "it took longer than one lease";
 }
 
-TEST_F(backup_leases, what_was_interrupted_while_it_was_put_is_removed_by_a_prune) {
+TEST_F(backup_leases, that_begin_remove_what_was_interrupted_while_it_was_put) {
     write("s", 10);
     ASSERT_TRUE(back_up());
-    disk.set_contents("/backup/blobs/" + std::string(64, 'b') + ".0.part", "half");
+    const auto leave = [&] {
+        disk.set_contents("/backup/blobs/" + std::string(64, 'b') + ".0.part", "half");
+    };
+    const auto expect_gone = [&] {
+        for (const std::string& path : blob_paths(disk, "blobs")) {
+            EXPECT_FALSE(path.ends_with(".part")) << path;
+        }
+    };
+    leave();
     ASSERT_TRUE(prune_backups(*target_, clock, {}));
-    for (const std::string& path : blob_paths(disk, "blobs")) {
-        EXPECT_FALSE(path.ends_with(".part")) << path;
-    }
+    expect_gone();
+    leave();
+    ASSERT_TRUE(back_up());
+    expect_gone();
     expect_good_ones_restore();
 }
 

@@ -144,6 +144,7 @@ base::status pruning::remove_backups() {
 }
 
 base::status pruning::remove_pieces() {
+    IMMORTAL_ASSERT(report_.backups_removed == old_.size()); // manifests go first
     const auto before = read_unneeded(target_);
     const auto blobs =
         before ? target_.list("blobs") : base::result<std::vector<backup_target::blob>>();
@@ -177,6 +178,7 @@ base::status pruning::remove_pieces() {
         // Each time: who was stopped for longer than its lease must not go on by an old plan.
         auto done = lease_.keep();
         done = done ? lease_.check() : done;
+        IMMORTAL_ASSERT(!needed_.contains(blob.name));
         done = done ? target_.remove(blob.name) : done;
         if (!done) {
             return done;
@@ -191,10 +193,6 @@ base::result<prune_report> pruning::run() {
     base::status done = choose();
     done = done ? remove_backups() : done;
     done = done ? remove_pieces() : done;
-    for (const char* folder : {"blobs", "manifests", "leases", "unneeded"}) {
-        done = done ? lease_.check() : done;
-        done = done ? target_.remove_unfinished(folder) : done;
-    }
     return done ? base::result<prune_report>(report_) : fail(std::move(done.error()));
 }
 

@@ -171,6 +171,7 @@ base::status restoring::check(const backup_segment& segment) {
                     fmt::format("the backup does not hold together: {} at offset {}: {}",
                                 format::segment_name(segment.number), offset, what));
     };
+    IMMORTAL_ASSERT(!ended_ && state_.end.value == segment.first_position);
     state_.next_segment = segment.number;
     auto walk = segment_walk::open(files_, folder_, segment.number);
     if (!walk) {
@@ -215,6 +216,10 @@ base::status restoring::check(const backup_segment& segment) {
         if (!scanned) {
             return environment(scanned.error());
         }
+        if (*scanned) {
+            return damaged((*scanned)->offset, (*scanned)->what);
+        }
+        IMMORTAL_ASSERT(state_.end == stop);
     }
     return {};
 }
@@ -222,6 +227,8 @@ base::status restoring::check(const backup_segment& segment) {
 // Ends the log at `state_`, in a segment that can be written on.
 base::status restoring::cut(const backup_segment& last, base::utc_time now) {
     const std::string path = path_of(last.number);
+    IMMORTAL_ASSERT(last.number == last_);
+    IMMORTAL_ASSERT(state_.end.value >= last.first_position + sizeof(format::segment_header));
     if (last.scavenged) {
         return cut_scavenged(last, path, now);
     }
@@ -250,7 +257,11 @@ base::status restoring::cut_scavenged(const backup_segment& last, const std::str
         if (!fault) {
             return environment(fault.error());
         }
-        IMMORTAL_ASSERT(!*fault); // it was checked
+        if (*fault) { // it was checked a moment ago
+            return fail(errc::corrupt, "the restored log was read back with other bytes: the disk "
+                                       "is not to be trusted");
+        }
+        IMMORTAL_ASSERT(old->entered()->scavenged());
         std::uint64_t removed = 0;
         const std::string shorter = path + ".rewriting";
         const auto header = write_scavenged(
@@ -272,6 +283,7 @@ base::status restoring::cut_scavenged(const backup_segment& last, const std::str
     if (!next) {
         return environment(next.error());
     }
+    IMMORTAL_ASSERT((*next)->first() == state_.end && !(*next)->scavenged());
     last_ = state_.next_segment;
     state_.end = (*next)->first_frame();
     return {};
@@ -284,6 +296,7 @@ base::status restoring::finish(base::utc_time now) {
     if (const auto synced = files_.sync_directory(folder_); !synced) {
         return environment(synced.error());
     }
+    IMMORTAL_ASSERT(last_ < manifest_.segments.size() + 1 && state_.end.value > 0);
     const auto anchor = head_anchor::create(files_, folder_,
                                             {.log = {manifest_.log.id, epoch_},
                                              .segment = last_,

@@ -1,5 +1,6 @@
 #include "eventlog/verify.hpp"
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
 #include "eventlog/anchor.hpp"
 #include "eventlog/backup.hpp"
@@ -47,6 +48,8 @@ private:
         } else {
             ++report_.findings_left_out;
         }
+        IMMORTAL_ASSERT(report_.damaged_places <=
+                        report_.findings.size() + report_.findings_left_out);
     }
     void find(std::string file, std::uint64_t offset, base::position at, std::string what) {
         const bool unknown = use_ == log_use::ours && anchor_ && at >= anchor_->end;
@@ -151,6 +154,7 @@ base::result<verify_report> verification::run() {
 std::uint64_t verification::size_to_check(const segment_walk& walk) const {
     const segment& one = *walk.entered();
     const bool grows = use_ == log_use::open_elsewhere && one.number() == anchor_->segment;
+    IMMORTAL_ASSERT(use_ == log_use::ours || anchor_);
     return grows ? std::min(walk.size(), one.offset_of(std::max(anchor_->end, one.first())))
                  : walk.size();
 }
@@ -174,6 +178,7 @@ base::status verification::check_segment(std::uint32_t number) {
     }
     state_.next_segment = number;
     const auto fault = walk->enter(state_);
+    IMMORTAL_ASSERT(!fault || *fault || walk->entered()->first() == state_.end);
     if (!fault) {
         return environment(fault.error());
     }
@@ -229,6 +234,7 @@ base::status verification::check_frames(segment_walk& walk) {
     if (!fault) {
         return environment(fault.error());
     }
+    IMMORTAL_ASSERT(state_.end == end && state_.frames >= frames);
     meet(state_.end, state_.chain);
     report_.frames += state_.frames - frames;
     return {};
@@ -258,6 +264,7 @@ void verification::check_revision(const segment& one, const record_view& record)
 
 // Those of the streams that did not fit into memory.
 base::status verification::check_other_revisions() {
+    IMMORTAL_ASSERT(!is_whole_); // lose_track() said how far they can be checked
     while (revisions_.begin_next_reading()) {
         ++report_.readings;
         for (std::uint32_t number = 0; number <= last_; ++number) {
@@ -291,6 +298,7 @@ base::status verification::check_revisions(std::uint32_t number) {
     }
     const segment& one = *walk->entered();
     const base::position end{std::min(one.first().value + walk->size(), whole_end_.value)};
+    IMMORTAL_ASSERT(one.first() < end);
     if (end < one.first_frame()) {
         return {};
     }
