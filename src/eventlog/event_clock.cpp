@@ -11,6 +11,8 @@ using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
+constexpr int readings_max = 4;
+
 } // namespace
 
 struct event_clock::meters {
@@ -39,9 +41,15 @@ base::utc_time event_clock::now() const {
         return machine_.now();
     }
     const std::lock_guard lock(mutex_); // also around the readings: they must not pass each other
-    const base::steady_time steady = machine_.steady_now();
+    base::steady_time steady;
+    base::utc_time wall;
+    int readings = 0;
+    do { // a thread that was stopped between them would see a jump
+        steady = machine_.steady_now();
+        wall = machine_.now();
+    } while (++readings < readings_max && machine_.steady_now() - steady >= jump_min_ / 2);
     IMMORTAL_ASSERT(steady >= last_steady_);
-    last_wall_ = follow(machine_.now(), steady);
+    last_wall_ = follow(wall, steady);
     last_steady_ = steady;
     return last_wall_;
 }

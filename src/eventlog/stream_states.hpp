@@ -1,4 +1,4 @@
-// What the writer knows by heart of the streams written lately. Bounded: at least half of the
+// Bounded cache of the state of the streams written lately, for the writer: at least half of the
 // capacity, at most all of it. Used by one thread.
 #pragma once
 
