@@ -6,14 +6,22 @@
 
 namespace immortal::esdb {
 
+consumer_pool::consumer_pool(consumer_strategy strategy)
+    : strategy_(strategy), buckets_(overtaking() ? pin_buckets : 1) {}
+
 bool consumer_pool::overtaking() const {
     return strategy_ == consumer_strategy::pinned ||
            strategy_ == consumer_strategy::pinned_by_correlation;
 }
 
 bool consumer_pool::has_slot(consumer_id id) const {
-    const consumer& one = consumers_.at(id);
-    return one.held < one.slots;
+    return free_.contains(id);
+}
+
+std::optional<consumer_id> consumer_pool::owner_of(std::uint32_t bucket_index) const {
+    const bucket& one = buckets_.at(bucket_index);
+    const bool elsewhere = one.held > 0 && one.holder != one.owner;
+    return one.owner == 0 || elsewhere ? std::nullopt : std::optional(one.owner);
 }
 
 void consumer_pool::give(bucket& which, consumer_id to) {
@@ -25,17 +33,17 @@ void consumer_pool::give(bucket& which, consumer_id to) {
 }
 
 consumer_id consumer_pool::least_loaded() const {
-    return *std::ranges::min_element(order_, {},
-                                     [this](consumer_id id) { return consumers_.at(id).buckets; });
+    return std::ranges::min_element(consumers_, {},
+                                    [](const auto& one) { return one.second.buckets; })
+        ->first;
 }
 
 consumer_id consumer_pool::add(std::size_t slots) {
     IMMORTAL_ASSERT(slots >= 1);
     const consumer_id id = ++last_id_;
     consumers_.emplace(id, consumer{.slots = slots});
-    order_.push_back(id);
-    free_ += slots;
-    const std::size_t share = pin_buckets / order_.size();
+    free_.insert(id);
+    const std::size_t share = buckets_.size() / consumers_.size();
     for (bucket& one : buckets_) {
         if (one.owner == 0 ||
             (consumers_.at(id).buckets < share && consumers_.at(one.owner).buckets > share)) {
@@ -47,57 +55,42 @@ consumer_id consumer_pool::add(std::size_t slots) {
 
 void consumer_pool::remove(consumer_id id) {
     IMMORTAL_ASSERT(consumers_.at(id).held == 0);
-    const auto place = std::ranges::find(order_, id);
-    const auto index = static_cast<std::size_t>(place - order_.begin());
-    order_.erase(place);
-    if (index < turn_) {
-        --turn_;
-    }
-    free_ -= consumers_.at(id).slots;
+    consumers_.erase(id);
+    free_.erase(id);
     for (bucket& one : buckets_) {
         if (one.owner != id) {
             continue;
         }
-        if (order_.empty()) {
-            one.owner = 0;
-        } else {
+        one.owner = 0;
+        if (!consumers_.empty()) {
             give(one, least_loaded());
         }
     }
-    consumers_.erase(id);
 }
 
 std::optional<consumer_id> consumer_pool::choose(std::uint32_t bucket_index) {
-    switch (strategy_) {
-    case consumer_strategy::round_robin:
-        for (std::size_t i = 0; i < order_.size(); ++i) {
-            const std::size_t asked = (turn_ + i) % order_.size();
-            if (has_slot(order_[asked])) {
-                turn_ = asked + 1;
-                return order_[asked];
-            }
-        }
+    if (overtaking()) {
+        const auto owner = owner_of(bucket_index);
+        return owner && has_slot(*owner) ? owner : std::nullopt;
+    }
+    if (free_.empty()) {
         return std::nullopt;
-    case consumer_strategy::dispatch_to_single: {
-        const auto found = std::ranges::find_if(order_, [&](auto id) { return has_slot(id); });
-        return found == order_.end() ? std::nullopt : std::optional(*found);
     }
-    case consumer_strategy::pinned:
-    case consumer_strategy::pinned_by_correlation: {
-        const bucket& one = buckets_.at(bucket_index);
-        const bool elsewhere = one.held > 0 && one.holder != one.owner;
-        return one.owner == 0 || elsewhere || !has_slot(one.owner) ? std::nullopt
-                                                                   : std::optional(one.owner);
+    if (strategy_ == consumer_strategy::dispatch_to_single) {
+        return *free_.begin();
     }
-    }
-    return std::nullopt;
+    const auto next = free_.upper_bound(turn_);
+    turn_ = next == free_.end() ? *free_.begin() : *next;
+    return turn_;
 }
 
 std::optional<consumer_id> consumer_pool::pick(std::uint32_t bucket_index) {
     const auto chosen = choose(bucket_index);
     if (chosen) {
-        ++consumers_.at(*chosen).held;
-        --free_;
+        consumer& holder = consumers_.at(*chosen);
+        if (++holder.held == holder.slots) {
+            free_.erase(*chosen);
+        }
         bucket& one = buckets_.at(bucket_index);
         one.holder = *chosen;
         ++one.held;
@@ -109,7 +102,7 @@ void consumer_pool::release(consumer_id id, std::uint32_t bucket_index) {
     consumer& one = consumers_.at(id);
     IMMORTAL_ASSERT(one.held > 0 && buckets_.at(bucket_index).held > 0);
     --one.held;
-    ++free_;
+    free_.insert(id);
     --buckets_.at(bucket_index).held;
 }
 

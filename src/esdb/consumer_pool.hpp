@@ -3,11 +3,11 @@
 
 #include "esdb/group_settings.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace immortal::esdb {
@@ -20,7 +20,7 @@ constexpr std::uint32_t pin_buckets = 1024;
 // Not thread-safe.
 class consumer_pool {
 public:
-    explicit consumer_pool(consumer_strategy strategy) : strategy_(strategy) {}
+    explicit consumer_pool(consumer_strategy strategy);
 
     // `slots` >= 1: messages it may hold unanswered.
     consumer_id add(std::size_t slots);
@@ -33,10 +33,14 @@ public:
     // Frees what pick() took.
     void release(consumer_id id, std::uint32_t bucket);
 
-    [[nodiscard]] bool full() const { return free_ == 0; } // also: there are none
+    [[nodiscard]] bool full() const { return free_.empty(); } // also: there are none
+    [[nodiscard]] bool has_slot(consumer_id id) const;
+    // Under a pinning strategy: who gets the next message of the bucket, as soon as it has a slot.
+    // Empty: nobody before what somebody else holds of it is released, or there is no consumer.
+    [[nodiscard]] std::optional<consumer_id> owner_of(std::uint32_t bucket) const;
     // Whether a message may be given away while an earlier one cannot.
     [[nodiscard]] bool overtaking() const;
-    [[nodiscard]] std::size_t size() const { return order_.size(); }
+    [[nodiscard]] std::size_t size() const { return consumers_.size(); }
     [[nodiscard]] std::size_t held(consumer_id id) const { return consumers_.at(id).held; }
     [[nodiscard]] std::size_t slots(consumer_id id) const { return consumers_.at(id).slots; }
 
@@ -52,18 +56,16 @@ private:
         std::size_t held = 0;
     };
 
-    [[nodiscard]] bool has_slot(consumer_id id) const;
     [[nodiscard]] std::optional<consumer_id> choose(std::uint32_t bucket);
     void give(bucket& which, consumer_id to);
     [[nodiscard]] consumer_id least_loaded() const;
 
     consumer_strategy strategy_;
     consumer_id last_id_ = 0;
-    std::map<consumer_id, consumer> consumers_;
-    std::vector<consumer_id> order_; // as they came
-    std::size_t turn_ = 0;           // round robin: who is asked first
-    std::size_t free_ = 0;
-    std::array<bucket, pin_buckets> buckets_{};
+    std::map<consumer_id, consumer> consumers_; // as they came
+    std::set<consumer_id> free_;                // those with a slot
+    consumer_id turn_ = 0;                      // round robin: who had the last turn
+    std::vector<bucket> buckets_;               // one where nothing is pinned
 };
 
 } // namespace immortal::esdb

@@ -61,13 +61,14 @@ std::uint32_t bucket_of(const eventstore::resolved_event& event, consumer_strate
 
 persistent_group::persistent_group(group_settings settings, std::optional<std::uint64_t> after,
                                    base::steady_time now)
-    : settings_(settings), pool_(settings.strategy), last_{.place = after},
+    : settings_(settings), pool_(settings.strategy), waiting_(pool_), last_{.place = after},
       written_{.place = after}, written_at_(now) {
     IMMORTAL_ASSERT(check(settings_).has_value());
 }
 
 consumer_id persistent_group::connect(std::size_t slots) {
     const consumer_id id = pool_.add(slots);
+    waiting_.consumers_changed();
     latencies_.try_emplace(id);
     return id;
 }
@@ -87,6 +88,7 @@ void persistent_group::disconnect(consumer_id id) {
         it = next;
     }
     pool_.remove(id);
+    waiting_.consumers_changed();
     latencies_.erase(id);
     for (group_message& message : held) {
         try_again(std::move(message));
@@ -120,7 +122,7 @@ void persistent_group::take(std::uint64_t place, eventstore::resolved_event even
     open_.emplace(place, last_);
     last_.place = place;
     ++last_.taken;
-    wait(make_message(place, std::move(event)), rank::fresh);
+    wait(make_message(place, std::move(event)), message_rank::fresh);
 }
 
 void persistent_group::skip(std::uint64_t place, std::uint64_t count) {
@@ -134,8 +136,9 @@ void persistent_group::replay(std::uint64_t number, std::uint64_t place,
                               eventstore::resolved_event event) {
     group_message message = make_message(place, std::move(event));
     message.parked = number;
-    IMMORTAL_ASSERT(replayed_.insert(number).second);
-    wait(std::move(message), rank::replayed);
+    const bool added = replayed_.insert(number).second;
+    IMMORTAL_ASSERT(added);
+    wait(std::move(message), message_rank::replayed);
 }
 
 void persistent_group::replayed_to(std::uint64_t end) {
@@ -146,32 +149,20 @@ std::optional<std::uint64_t> persistent_group::parked_floor() const {
     return replayed_.empty() ? replay_end_ : std::optional(*replayed_.begin());
 }
 
-void persistent_group::wait(group_message message, rank as) {
-    if (message.parked) {
-        as = rank::replayed;
-    }
-    const order place{as, message.parked ? *message.parked : message.place};
-    IMMORTAL_ASSERT(waiting_.emplace(place, std::move(message)).second);
-    waiting_retries_ += as == rank::fresh ? 0 : 1;
+void persistent_group::wait(group_message message, message_rank rank) {
+    const message_order place = message.parked
+                                    ? message_order{message_rank::replayed, *message.parked}
+                                    : message_order{rank, message.place};
+    waiting_.add(place, std::move(message));
 }
 
 std::vector<delivery> persistent_group::push(base::steady_time now) {
     std::vector<delivery> out;
-    for (auto it = waiting_.begin(); it != waiting_.end() && !pool_.full();) {
-        // An id can only be answered once at a time: a second message that has it waits.
-        const bool taken = in_flight_.contains(it->second.id);
-        const auto to = taken ? std::nullopt : pool_.pick(it->second.bucket);
-        if (!to && !pool_.overtaking()) {
-            break;
-        }
-        if (!to) {
-            ++it;
-            continue;
-        }
-        waiting_retries_ -= it->first.first == rank::fresh ? 0 : 1;
-        out.push_back({*to, it->second});
-        in_flight_.emplace(it->second.id, flight{std::move(it->second), *to, now});
-        it = waiting_.erase(it);
+    while (auto one = waiting_.give()) {
+        const std::uint64_t number = ++deliveries_;
+        in_flight_by_age_.emplace(number, one->message.id);
+        in_flight_.emplace(one->message.id, flight{one->message, one->to, now, number});
+        out.push_back(std::move(*one));
     }
     return out;
 }
@@ -183,10 +174,11 @@ persistent_group::flights::iterator persistent_group::find_held(consumer_id from
 }
 
 group_message persistent_group::land(flights::iterator which) {
-    group_message message = std::move(which->second.message);
-    pool_.release(which->second.holder, message.bucket);
+    const flight landed = std::move(which->second);
+    in_flight_by_age_.erase(landed.number);
     in_flight_.erase(which);
-    return message;
+    waiting_.give_back(landed.message, landed.holder);
+    return landed.message;
 }
 
 void persistent_group::ack(consumer_id from, const base::uuid& id, base::steady_time now) {
@@ -226,12 +218,13 @@ void persistent_group::expire(base::steady_time now) {
     if (settings_.message_timeout.count() == 0) {
         return;
     }
-    for (auto it = in_flight_.begin(); it != in_flight_.end();) {
-        const auto next = std::next(it);
-        if (now - it->second.since >= settings_.message_timeout) {
-            try_again(land(it));
+    while (!in_flight_by_age_.empty()) {
+        const auto oldest = in_flight_.find(in_flight_by_age_.begin()->second);
+        IMMORTAL_ASSERT(oldest != in_flight_.end());
+        if (now - oldest->second.since < settings_.message_timeout) {
+            return;
         }
-        it = next;
+        try_again(land(oldest));
     }
 }
 
@@ -242,7 +235,7 @@ void persistent_group::try_again(group_message message) {
         return;
     }
     ++message.retry_count;
-    wait(std::move(message), rank::retried);
+    wait(std::move(message), message_rank::retried);
 }
 
 void persistent_group::park(group_message message, std::string reason) {

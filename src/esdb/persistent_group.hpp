@@ -10,14 +10,11 @@
 #pragma once
 
 #include "base/clock.hpp"
-#include "base/uuid.hpp"
-#include "esdb/consumer_pool.hpp"
 #include "esdb/group_settings.hpp"
 #include "esdb/latency_window.hpp"
-#include "eventstore/event_store.hpp"
+#include "esdb/waiting_messages.hpp"
 
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,25 +22,6 @@
 #include <vector>
 
 namespace immortal::esdb {
-
-struct group_message {
-    std::shared_ptr<const eventstore::resolved_event> event; // what the consumer is given
-    std::uint64_t place = 0; // in the source: revision, or position in $all
-    base::uuid id;           // what the consumer answers with: the link's, else the event's
-    std::int32_t retry_count = 0;
-    std::uint32_t bucket = 0;
-    std::optional<std::uint64_t> parked = {}; // its number in the parked stream, when replayed
-
-    // The event of the source itself: the link, where there is one.
-    [[nodiscard]] const eventstore::recorded_event& original() const {
-        return event->link ? *event->link : *event->event;
-    }
-};
-
-struct delivery {
-    consumer_id to = 0;
-    group_message message;
-};
 
 // A message that shall be parked.
 struct parking {
@@ -70,6 +48,8 @@ public:
     // `settings` are checked. `after`: where the source goes on.
     persistent_group(group_settings settings, std::optional<std::uint64_t> after,
                      base::steady_time now);
+    persistent_group(const persistent_group&) = delete;
+    persistent_group& operator=(const persistent_group&) = delete;
 
     [[nodiscard]] consumer_id connect(std::size_t slots); // >= 1
     void disconnect(consumer_id id);                      // what it holds is tried again
@@ -108,9 +88,12 @@ public:
     [[nodiscard]] std::optional<group_mark> final_checkpoint() const; // at an orderly end
     void checkpoint_written(const group_mark& mark, base::steady_time now);
 
-    [[nodiscard]] std::size_t waiting_new() const { return waiting_.size() - waiting_retries_; }
-    [[nodiscard]] std::size_t waiting_retries() const { return waiting_retries_; }
+    [[nodiscard]] std::size_t waiting_new() const { return waiting_.size() - waiting_.retries(); }
+    [[nodiscard]] std::size_t waiting_retries() const { return waiting_.retries(); }
     [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+    // Waiting messages that push() has looked at since the beginning: what it costs.
+    [[nodiscard]] std::uint64_t looks() const { return waiting_.looks(); }
+    [[nodiscard]] std::size_t bytes_held() const { return bytes_held_; }
     [[nodiscard]] std::size_t unsettled() const { return open_.size() + replayed_.size(); }
     [[nodiscard]] const consumer_pool& consumers() const { return pool_; }
     [[nodiscard]] const latency_window& latencies(consumer_id id) const {
@@ -120,21 +103,16 @@ public:
     [[nodiscard]] const group_settings& settings() const { return settings_; }
 
 private:
-    enum class rank : std::uint8_t { retried, replayed, fresh };
-    struct order { // of what waits
-        rank first = rank::fresh;
-        std::uint64_t number = 0;
-        friend auto operator<=>(const order&, const order&) = default;
-    };
     struct flight {
         group_message message;
         consumer_id holder = 0;
         base::steady_time since;
+        std::uint64_t number = 0; // of the delivery
     };
     using flights = std::unordered_map<base::uuid, flight>;
 
     [[nodiscard]] group_message make_message(std::uint64_t place, eventstore::resolved_event event);
-    void wait(group_message message, rank as);
+    void wait(group_message message, message_rank rank);
     void try_again(group_message message);
     void park(group_message message, std::string reason);
     void settle(const group_message& message);
@@ -143,9 +121,10 @@ private:
 
     group_settings settings_;
     consumer_pool pool_;
-    std::map<order, group_message> waiting_;
-    std::size_t waiting_retries_ = 0; // of them, with rank retried or replayed
+    waiting_messages waiting_;
     flights in_flight_;
+    std::map<std::uint64_t, base::uuid> in_flight_by_age_; // number of the delivery: id
+    std::uint64_t deliveries_ = 0;
     std::vector<parking> parkings_;
     std::size_t parking_ = 0;                  // handed out by take_parkings(), not told yet
     std::map<std::uint64_t, group_mark> open_; // unsettled places, each with the mark before it

@@ -291,6 +291,91 @@ TEST_F(persistent_group_test, two_messages_with_one_id_go_one_after_the_other) {
     EXPECT_EQ(group_->settled().place, 0u);
 }
 
+TEST_F(persistent_group_test, under_pinning_an_id_that_is_out_holds_up_its_lane_alone) {
+    make({.strategy = consumer_strategy::pinned});
+    const consumer_id one = group_->connect(10);
+    group_->take(0, make_source_event(7, "s-1"));
+    group_->take(1, make_source_event(7, "s-2"));
+    group_->take(2, make_source_event(8, "s-2"));
+    group_->take(3, make_source_event(9, "s-3"));
+    EXPECT_EQ(push()[one], (places{0, 3}));
+    ack(one, 0);
+    EXPECT_EQ(push()[one], (places{1, 2}));
+}
+
+// What push() looks at for one answer, with so many messages that nobody can take.
+class answer_cost : public persistent_group_test {
+protected:
+    static constexpr std::uint64_t waiting = 20'000;
+    static constexpr std::uint64_t answers = 200;
+
+    std::uint64_t looks_per_answer(consumer_id from) {
+        std::vector<std::uint64_t> mine = push()[from];
+        const std::uint64_t before = group_->looks();
+        for (std::uint64_t i = 0; i < answers; ++i) {
+            EXPECT_FALSE(mine.empty());
+            ack(from, mine.back());
+            mine.pop_back();
+            const auto more = push()[from];
+            mine.insert(mine.end(), more.begin(), more.end());
+        }
+        return (group_->looks() - before) / answers;
+    }
+};
+
+TEST_F(answer_cost, does_not_grow_with_what_waits_for_a_full_consumer) {
+    make({.strategy = consumer_strategy::pinned});
+    const consumer_id full = group_->connect(1);
+    const consumer_id busy = group_->connect(5);
+    for (std::uint64_t i = 0; i < waiting; ++i) {
+        group_->take(i, make_source_event(i, "s-" + std::to_string(i % 300)));
+    }
+    EXPECT_LE(looks_per_answer(busy), 3u);
+    EXPECT_EQ(group_->consumers().held(full), 1u);
+}
+
+TEST_F(answer_cost, does_not_grow_with_messages_of_one_id) {
+    make({.strategy = consumer_strategy::pinned});
+    const consumer_id one = group_->connect(5);
+    group_->take(0, make_source_event(1, "s-0"));
+    for (std::uint64_t i = 1; i < waiting; ++i) { // in every lane one that waits for the first
+        group_->take(i, make_source_event(i < 300 ? 1 : i, "s-" + std::to_string(i % 300)));
+    }
+    (void)push();
+    for (std::uint64_t i = waiting; i < 2 * waiting; ++i) {
+        group_->take(i, make_source_event(i, "t-" + std::to_string(i % 300)));
+    }
+    const std::uint64_t before = group_->looks();
+    std::vector<std::uint64_t> mine = push()[one];
+    for (const auto& [place, message] : held_) {
+        if (place != 0) {
+            mine.push_back(place);
+        }
+    }
+    for (std::uint64_t i = 0; i < answers; ++i) {
+        ASSERT_FALSE(mine.empty());
+        ack(one, mine.back());
+        mine.pop_back();
+        const auto more = push()[one];
+        mine.insert(mine.end(), more.begin(), more.end());
+    }
+    EXPECT_LE((group_->looks() - before) / answers, 3u);
+}
+
+TEST_F(answer_cost, is_one_look_without_pinning) {
+    for (const auto strategy :
+         {consumer_strategy::round_robin, consumer_strategy::dispatch_to_single}) {
+        make({.strategy = strategy});
+        held_.clear();
+        for (int i = 0; i < 50; ++i) {
+            (void)group_->connect(1);
+        }
+        const consumer_id last = group_->connect(5);
+        take(0, waiting);
+        EXPECT_LE(looks_per_answer(last), 2u);
+    }
+}
+
 TEST_F(persistent_group_test, the_number_of_consumers_is_limited) {
     make({.max_subscriber_count = 2});
     const consumer_id one = group_->connect(1);
