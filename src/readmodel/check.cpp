@@ -330,8 +330,7 @@ awaitable<base::result<std::uint64_t>> prepare(run_state& run) {
 awaitable<base::result<check_report>> check(check_parts uses, check_settings settings,
                                             std::function<void(const check_report&)> report) {
     run_state run{uses, settings, {}, {}};
-    const auto fits =
-        co_await check_checkpoints(uses.database, uses.store.identity(), uses.store.head());
+    const auto fits = co_await check_checkpoints(uses.database, uses.store);
     if (!fits && fits.error().code == base::errc::mismatch) {
         run.add({"checkpoint", "", "", "", base::encode_text(fits.error().message)});
         co_return std::move(run.report);

@@ -1,11 +1,14 @@
 #include "readmodel/leases.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace immortal::readmodel {
 
 namespace {
+
+constexpr base::position beyond_every_event{std::numeric_limits<std::uint64_t>::max()};
 
 struct lease_columns {
     std::vector<std::int64_t> partitions;
@@ -39,10 +42,22 @@ base::error beyond_head(base::position at, std::optional<base::position> head) {
             "beyond_head"};
 }
 
+// As the store has it at this moment.
+awaitable<base::result<std::optional<base::position>>>
+last_position(eventstore::event_store& store) {
+    const auto page =
+        co_await store.read_all(beyond_every_event, eventstore::direction::backwards, 1);
+    if (!page) {
+        co_return base::fail(page.error());
+    }
+    co_return page->events.empty() ? std::nullopt : std::optional(page->events.front().position);
+}
+
 } // namespace
 
-awaitable<base::status> check_checkpoints(postgres::database& database, base::log_identity log,
-                                          std::optional<base::position> head) {
+awaitable<base::status> check_checkpoints(postgres::database& database,
+                                          eventstore::event_store& store) {
+    const base::log_identity log = store.identity();
     postgres::query q{"SELECT log_id IS NULL OR (log_id = $1::uuid AND log_epoch = $2::integer), "
                       "position FROM projection_checkpoints"};
     q.values.add(log.id).add(log.epoch);
@@ -50,16 +65,21 @@ awaitable<base::status> check_checkpoints(postgres::database& database, base::lo
     if (!found) {
         co_return base::fail(found.error());
     }
+    std::optional<base::position> furthest;
     for (std::size_t i = 0; i < found->size(); ++i) {
         if (!found->get<bool>(i, 0)) {
             co_return base::fail(other_log());
         }
-        const auto at = found->get<std::optional<base::position>>(i, 1);
-        if (at && (!head || *at > *head)) {
-            co_return base::fail(beyond_head(*at, head));
-        }
+        furthest = std::max(furthest, found->get<std::optional<base::position>>(i, 1));
     }
-    co_return base::status{};
+    if (!furthest || furthest <= store.head()) {
+        co_return base::status{};
+    }
+    const auto end = co_await last_position(store);
+    if (!end) {
+        co_return base::fail(end.error());
+    }
+    co_return furthest <= *end ? base::status{} : base::fail(beyond_head(*furthest, *end));
 }
 
 awaitable<base::result<std::vector<lease>>> acquire_leases(postgres::database& database,

@@ -3,6 +3,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "eventstore/event_store.hpp"
 #include "postgres/database.hpp"
 #include "readmodel/partition.hpp"
 
@@ -26,9 +27,11 @@ struct lease {
 };
 
 // Refuses (errc::mismatch, naming `immortal rebuild`) checkpoints of another log or epoch, or
-// beyond `head`.
-awaitable<base::status> check_checkpoints(postgres::database& database, base::log_identity log,
-                                          std::optional<base::position> head);
+// beyond the end of `store`. Another process may have written and projected what the store's head()
+// does not tell yet: before a refusal the store itself is asked for its last event. Errors also:
+// those of the store.
+awaitable<base::status> check_checkpoints(postgres::database& database,
+                                          eventstore::event_store& store);
 
 struct lease_request {
     std::string owner;

@@ -79,8 +79,7 @@ awaitable<std::optional<std::vector<lease>>> take_leases(projector_context& c, b
         }
         if (!taken) {
             c.set_trouble("The read model waits for PostgreSQL: " + taken.error().message);
-        } else if (const auto fits = co_await check_checkpoints(
-                       c.uses.database, c.uses.store.identity(), c.uses.store.head());
+        } else if (const auto fits = co_await check_checkpoints(c.uses.database, c.uses.store);
                    !fits) {
             c.set_trouble(fits.error().message);
         }
@@ -139,9 +138,7 @@ void projector::set_step_hook(step_hook hook) {
 awaitable<base::status> projector::start() {
     const auto shared = state_;
     projector_context& c = shared->context;
-    if (auto fits = co_await check_checkpoints(c.uses.database, c.uses.store.identity(),
-                                               c.uses.store.head());
-        !fits) {
+    if (auto fits = co_await check_checkpoints(c.uses.database, c.uses.store); !fits) {
         co_return fits;
     }
     if (auto written = co_await write_techniques(c.uses.database, c.uses.catalog); !written) {
