@@ -1,7 +1,7 @@
 #include "accounts/input_rules.hpp"
 
 #include "accounts/common_passwords.hpp"
-#include "accounts/utf8.hpp"
+#include "base/unicode.hpp"
 
 #include <algorithm>
 #include <array>
@@ -19,32 +19,6 @@ bool is_digit(char c) noexcept {
 }
 bool is_letter(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_cjk(char32_t c) noexcept {
-    struct range {
-        char32_t first, last;
-    };
-    constexpr std::array ranges{
-        range{0x3041, 0x3096},   // hiragana
-        range{0x30a1, 0x30fa},   // katakana
-        range{0x3400, 0x4dbf},   // ideographs, extension A
-        range{0x4e00, 0x9fff},   // ideographs
-        range{0xac00, 0xd7a3},   // hangul
-        range{0x20000, 0x323af}, // ideographs, further extensions
-    };
-    return std::ranges::any_of(ranges, [c](range r) { return c >= r.first && c <= r.last; });
-}
-
-std::optional<std::size_t> count_characters(std::string_view text) noexcept {
-    std::size_t count = 0;
-    while (!text.empty()) {
-        if (!take_code_point(text)) {
-            return std::nullopt;
-        }
-        ++count;
-    }
-    return count;
 }
 
 // "abab", "aaaa": a block of at most 4 bytes again and again.
@@ -112,26 +86,38 @@ std::string lower(std::string_view text) {
 }
 
 bool is_storable(std::string_view text) noexcept {
-    return text.find('\0') == std::string_view::npos && count_characters(text).has_value();
+    return text.find('\0') == std::string_view::npos && base::count_code_points(text).has_value();
 }
 
 base::status check_username(std::string_view name) {
     const auto refuse = [](const char* why) {
         return fail(errc::invalid_argument, why, "bad_username", "username");
     };
-    const auto count = count_characters(name);
+    const auto count = base::count_code_points(name);
     if (!count || *count < 3 || *count > 50) {
         return refuse("the user name must have 3 to 50 characters");
     }
+    std::size_t visible = 0;
+    std::size_t marks = 0;
     for (std::string_view rest = name; !rest.empty();) {
-        const char32_t c = *take_code_point(rest);
-        const bool plain =
-            c < 0x80 && (is_letter(static_cast<char>(c)) || is_digit(static_cast<char>(c)) ||
-                         c == '_' || c == '-' || c == '.');
-        if (!plain && !is_cjk(c)) {
-            return refuse("the user name may have letters, digits, '_', '-', '.' and Chinese, "
-                          "Japanese or Korean characters");
+        const char32_t c = *base::take_code_point(rest);
+        const auto kind = base::kind_of(c);
+        const bool sign = c == '_' || c == '-' || c == '.';
+        if (kind == base::character_kind::mark) {
+            if (++marks > visible) {
+                return refuse("the user name may have marks on its letters only");
+            }
+        } else if (sign || kind == base::character_kind::letter ||
+                   kind == base::character_kind::number) {
+            ++visible;
+        } else {
+            return refuse("the user name may have letters and digits of any script, '_', '-' and "
+                          "'.'");
         }
+    }
+    if (!base::is_folded_but_ascii(name)) {
+        return refuse("the user name must have its letters outside ASCII written small and in "
+                      "their usual form, so that nobody else's name looks the same");
     }
     if (lower(name).starts_with("erased-")) {
         return refuse("this user name cannot be chosen");
@@ -170,7 +156,7 @@ base::status check_password(std::string_view password, std::string_view username
     const auto refuse = [&](const char* why, const char* reason) {
         return fail(errc::invalid_argument, why, reason, std::string(field));
     };
-    const auto count = count_characters(password);
+    const auto count = base::count_code_points(password);
     if (!count || *count < 8 || *count > 128) {
         return refuse("the password must have 8 to 128 characters", "bad_password_length");
     }

@@ -10,8 +10,10 @@ namespace immortal::accounts {
 
 // Each error is invalid_argument and names the field.
 
-// 3 to 50 characters: letters and digits of ASCII, '_', '-', '.', and CJK ideographs, kana, hangul.
-// Names that begin with "erased-" are kept for erased accounts.
+// 3 to 50 characters: letters, digits and marks of any script (by their Unicode properties), '_',
+// '-' and '.'. Letters outside ASCII are small and not compatibility forms: then names that differ
+// differ for the database too, which compares ASCII letters without their case. Names that begin
+// with "erased-" are kept for erased accounts.
 [[nodiscard]] base::status check_username(std::string_view name);
 
 // name@domain.tld as the original's pattern has it, at most 255 characters.

@@ -3,6 +3,7 @@
 #include "accounts/password_hasher.hpp"
 #include "accounts/rate_limiter.hpp"
 #include "accounts/session_table.hpp"
+#include "base/unicode.hpp"
 #include "runtime/engine.hpp"
 
 #include <gtest/gtest.h>
@@ -21,18 +22,67 @@ bool good_password(std::string_view text) {
 }
 
 TEST(input_rules, user_names) {
-    for (const auto* name : {"abc", "Li_Xiao-Yao.1", "凌风子", "李逍遥99", "さくら", "홍길동"}) {
+    for (const auto* name :
+         {"abc", "Li_Xiao-Yao.1", "凌风子", "李逍遥99", "さくら", "홍길동", "佐々木", "ユーザー",
+          "佐々木ユーザー", "ünal", "иван", "韩立_李花", "नमस्ते"}) {
         EXPECT_TRUE(check_username(name)) << name;
     }
     EXPECT_TRUE(check_username(std::string(50, 'a')));
-    for (const auto* name : {"", "ab", "李逍", "a b", "a@b", "<script>", "Ünal", "a\nb", "😀😀😀",
-                             "\xff\xfe\xfd", "ａｂｃ", "erased-1"}) {
+    for (const auto* name : {"",
+                             "ab",
+                             "李逍",
+                             "a b",
+                             "a@b",
+                             "<script>",
+                             "Ünal",
+                             "a\nb",
+                             "😀😀😀",
+                             "\xff\xfe\xfd",
+                             "ａｂｃ",
+                             "erased-1",
+                             "Иван",
+                             "aab\xE3\x85\xA4",
+                             "ab\xE2\x80\x8B"
+                             "c",
+                             "\xCC\x81"
+                             "abc",
+                             "a・b",
+                             "①②③",
+                             "ae\xCC\x81",
+                             "ab\xEE\x80\x80",
+                             "abc\xEF\xB8\x8F"}) {
         const auto got = check_username(name);
         ASSERT_FALSE(got) << name;
         EXPECT_EQ(got.error().field, "username");
     }
     EXPECT_FALSE(check_username(std::string(51, 'a')));
     EXPECT_FALSE(check_username(std::string("ab\0c", 4)));
+}
+
+// The ranges that were accepted before properties decided.
+TEST(input_rules, user_names_of_before_are_still_accepted) {
+    const auto utf8 = [](char32_t c) {
+        std::string out;
+        if (c < 0x10000) {
+            out = {static_cast<char>(0xe0 | (c >> 12))};
+        } else {
+            out = {static_cast<char>(0xf0 | (c >> 18)), static_cast<char>(0x80 | ((c >> 12) & 63))};
+        }
+        return out + static_cast<char>(0x80 | ((c >> 6) & 63)) + static_cast<char>(0x80 | (c & 63));
+    };
+    for (const auto& [first, last] :
+         std::vector<std::pair<char32_t, char32_t>>{{0x3041, 0x3096},
+                                                    {0x30a1, 0x30fa},
+                                                    {0x3400, 0x4dbf},
+                                                    {0x4e00, 0x9fff},
+                                                    {0xac00, 0xd7a3},
+                                                    {0x20000, 0x323af}}) {
+        for (char32_t c = first; c <= last; ++c) {
+            if (base::kind_of(c) != base::character_kind::invisible) { // assigned
+                ASSERT_TRUE(check_username(utf8(c) + "Xx")) << static_cast<std::uint32_t>(c);
+            }
+        }
+    }
 }
 
 TEST(input_rules, e_mail_addresses) {

@@ -2,12 +2,11 @@
 
 #include "base/assert.hpp"
 #include "base/hash.hpp"
+#include "base/unicode.hpp"
 
 #include <span>
 #include <unicode/normalizer2.h>
-#include <unicode/uchar.h>
 #include <unicode/unistr.h>
-#include <unicode/ustring.h>
 
 namespace immortal::commands {
 
@@ -15,14 +14,6 @@ namespace {
 
 std::unexpected<base::error> refuse(std::string why) {
     return base::fail(base::errc::invalid_argument, std::move(why), {}, "name");
-}
-
-bool is_utf8(std::string_view text) {
-    UErrorCode status = U_ZERO_ERROR;
-    std::int32_t length = 0;
-    u_strFromUTF8(nullptr, 0, &length, text.data(), static_cast<std::int32_t>(text.size()),
-                  &status);
-    return status == U_BUFFER_OVERFLOW_ERROR || U_SUCCESS(status);
 }
 
 icu::UnicodeString normalised(const icu::Normalizer2* (*form)(UErrorCode&),
@@ -35,35 +26,10 @@ icu::UnicodeString normalised(const icu::Normalizer2* (*form)(UErrorCode&),
     return out;
 }
 
-enum class character { visible, mark, space, forbidden };
-
-character kind_of(UChar32 c) {
-    switch (u_charType(c)) {
-    case U_NON_SPACING_MARK:
-    case U_ENCLOSING_MARK:
-    case U_COMBINING_SPACING_MARK:
-        return character::mark;
-    case U_SPACE_SEPARATOR:
-        return character::space;
-    case U_CONTROL_CHAR:
-    case U_FORMAT_CHAR:
-    case U_LINE_SEPARATOR:
-    case U_PARAGRAPH_SEPARATOR:
-    case U_SURROGATE:
-    case U_PRIVATE_USE_CHAR:
-    case U_UNASSIGNED:
-        return character::forbidden;
-    default:
-        // Fillers count as letters but show nothing.
-        return u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT) ? character::forbidden
-                                                                          : character::visible;
-    }
-}
-
 } // namespace
 
 base::result<std::string> normalise_name(std::string_view name) {
-    if (name.size() > name_input_max || !is_utf8(name)) {
+    if (name.size() > name_input_max || !base::count_code_points(name)) {
         return refuse("A name is UTF-8 text of 1 to 24 visible characters.");
     }
     const icu::UnicodeString in = normalised(
@@ -75,15 +41,16 @@ base::result<std::string> normalise_name(std::string_view name) {
     bool space = false;
     for (std::int32_t i = 0; i < in.length(); i = in.moveIndex32(i, 1)) {
         const UChar32 c = in.char32At(i);
-        const character kind = kind_of(c);
-        if (kind == character::forbidden) {
+        const base::character_kind kind = base::kind_of(static_cast<char32_t>(c));
+        if (kind == base::character_kind::invisible) {
             return refuse("A name has no control or invisible characters.");
         }
-        if (kind == character::space) {
+        if (kind == base::character_kind::space) {
             space = true;
             continue;
         }
-        if (kind == character::mark && (visible == 0 || space || ++marks > name_size_max)) {
+        if (kind == base::character_kind::mark &&
+            (visible == 0 || space || ++marks > name_size_max)) {
             return refuse("A name has marks on its letters only, and not more than letters.");
         }
         if (space && visible > 0) {
@@ -91,7 +58,7 @@ base::result<std::string> normalise_name(std::string_view name) {
             ++visible;
         }
         space = false;
-        visible += kind == character::visible ? 1 : 0;
+        visible += kind == base::character_kind::mark ? 0 : 1;
         out.append(c);
     }
     if (visible < 1 || visible > name_size_max) {

@@ -18,6 +18,9 @@ TEST(names, are_normalised) {
     EXPECT_EQ(normal("  Han   Li  "), "Han Li");
     EXPECT_EQ(normal("e\xCC\x81"), "\xC3\xA9"); // e with an acute accent
     EXPECT_EQ(normal("abcdefghijklmnopqrstuvwx"), "abcdefghijklmnopqrstuvwx");
+    for (const char* name : {"❤\xEF\xB8\x8F", "佐々木", "ユーザー", "李花", "韩立"}) {
+        EXPECT_EQ(normal(name), name);
+    }
 }
 
 TEST(names, must_be_visible_and_short) {

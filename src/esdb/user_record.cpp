@@ -1,6 +1,7 @@
 #include "esdb/user_record.hpp"
 
 #include "base/json.hpp"
+#include "base/unicode.hpp"
 
 #include <algorithm>
 
@@ -10,15 +11,32 @@ namespace {
 using base::errc;
 using base::fail;
 
-constexpr std::size_t login_size_max = 64;
+constexpr std::size_t login_characters_max = 64;
+constexpr std::size_t login_size_max = 256;
 constexpr std::size_t name_size_max = 256;
 constexpr std::size_t groups_max = 64;
 constexpr std::size_t password_size_min = 8;
 constexpr std::size_t password_size_max = 256;
 
-bool fits_login(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-' || c == '@';
+bool is_login(std::string_view text) {
+    std::size_t visible = 0;
+    std::size_t marks = 0;
+    while (!text.empty()) {
+        const auto c = base::take_code_point(text);
+        const auto kind = c ? base::kind_of(*c) : base::character_kind::invisible;
+        const bool sign = c == U'.' || c == U'_' || c == U'-' || c == U'@';
+        if (kind == base::character_kind::mark) {
+            if (++marks > visible) {
+                return false;
+            }
+        } else if (sign || kind == base::character_kind::letter ||
+                   kind == base::character_kind::number) {
+            ++visible;
+        } else {
+            return false;
+        }
+    }
+    return visible >= 1 && visible <= login_characters_max;
 }
 
 } // namespace
@@ -28,9 +46,11 @@ std::string user_stream(std::string_view login) {
 }
 
 base::status validate_login(std::string_view login) {
-    if (login.empty() || login.size() > login_size_max || !std::ranges::all_of(login, fits_login)) {
+    if (login.size() > login_size_max || !is_login(login) || !base::is_folded_but_ascii(login)) {
         return fail(errc::invalid_argument,
-                    "a login name has 1 to 64 letters, digits or any of . _ - @", "", "login_name");
+                    "a login name has 1 to 64 letters or digits of any script (those outside ASCII "
+                    "written small), or any of . _ - @",
+                    "", "login_name");
     }
     return {};
 }

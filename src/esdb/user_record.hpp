@@ -27,6 +27,12 @@ struct user_record {
 BOOST_DESCRIBE_STRUCT(user_record, (),
                       (login_name, full_name, groups, hash, disabled, last_updated))
 
+// The administrator that a start makes where there is none. The password is kept nowhere else.
+struct first_user {
+    std::string login;
+    std::string password;
+};
+
 constexpr std::string_view user_stream_prefix = "$user-";
 constexpr std::string_view user_list_stream = "$users";
 constexpr std::string_view admins_group = "$admins";
@@ -34,8 +40,10 @@ constexpr std::string_view operators_group = "$ops";
 
 [[nodiscard]] std::string user_stream(std::string_view login);
 
-// Errors: invalid_argument naming the field: a login has 1 to 64 letters, digits, '.', '_', '-' or
-// '@'; names and groups are at most 256 bytes, at most 64 groups; a password has 8 to 256 bytes.
+// Errors: invalid_argument naming the field: a login has 1 to 64 letters and digits of any script
+// (by their Unicode properties; those outside ASCII small and no compatibility forms), '.', '_',
+// '-' or '@'; names and groups are at most 256 bytes, at most 64 groups; a password has 8 to 256
+// bytes.
 [[nodiscard]] base::status validate_login(std::string_view login);
 [[nodiscard]] base::status validate_profile(std::string_view full_name,
                                             const std::vector<std::string>& groups);
