@@ -35,6 +35,7 @@ base::result<esdb::protocol_settings> esdb_options(const settings& options) {
     out.server.port = in.port;
     out.server.calls_max = in.calls_max;
     out.advertised_host = in.advertised_host;
+    out.group_bytes_max = in.group_bytes_max;
     if (in.tls_certificate.empty() != in.tls_key.empty()) {
         return base::fail(base::errc::invalid_argument,
                           "esdb.tls_certificate and esdb.tls_key belong together: give both.");
@@ -72,11 +73,11 @@ base::status check_esdb(const settings& options) {
                 : base::fail(made.error());
 }
 
-void print_first_password(const std::optional<std::string>& password) {
-    if (password) {
-        fmt::print("The event store's first user is 'admin' with the password {}\n"
+void print_first_password(const std::optional<esdb::first_user>& made) {
+    if (made) {
+        fmt::print("The event store's first user is '{}' with the password {}\n"
                    "It is shown only now: keep it, or change it with the Users service.\n\n",
-                   *password);
+                   made->login, made->password);
         std::fflush(stdout);
     }
 }

@@ -16,6 +16,6 @@ namespace immortal::app {
 [[nodiscard]] base::status check_esdb(const settings& options);
 
 // Shows the password of a user that was just made, on standard output: it is kept nowhere else.
-void print_first_password(const std::optional<std::string>& password);
+void print_first_password(const std::optional<esdb::first_user>& made);
 
 } // namespace immortal::app

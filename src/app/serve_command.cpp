@@ -174,7 +174,7 @@ base::result<std::unique_ptr<server>> start_and_announce(const data_folder& fold
     if (started) {
         const std::string url = url_of(options, (*started)->port());
         (as_json ? print_json : print_screen)(folder, url, all_lines(folder, **started));
-        print_first_password((*started)->first_password());
+        print_first_password((*started)->first_administrator());
     }
     return started;
 }

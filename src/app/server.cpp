@@ -281,6 +281,7 @@ base::status server::parts::begin_protocol() {
     if (c.log != nullptr) {
         chosen->operations.scavenges = &c.log->scavenges();
     }
+    chosen->metrics = &c.metrics;
     protocol = std::make_unique<esdb::protocol_server>(c.engine, *c.store, c.clock, c.random,
                                                        std::move(*chosen));
     auto started = protocol->start();
@@ -355,8 +356,8 @@ std::uint16_t server::port() const {
     return parts_->api->port();
 }
 
-std::optional<std::string> server::first_password() const {
-    return parts_->protocol ? parts_->protocol->first_password() : std::nullopt;
+std::optional<esdb::first_user> server::first_administrator() const {
+    return parts_->protocol ? parts_->protocol->first_administrator() : std::nullopt;
 }
 
 std::vector<service_line> server::service_lines() const {

@@ -5,6 +5,7 @@
 #include "app/data_folder.hpp"
 #include "app/settings.hpp"
 #include "base/result.hpp"
+#include "esdb/user_record.hpp"
 #include "runtime/guardian.hpp"
 
 #include <cstdint>
@@ -32,7 +33,7 @@ public:
     [[nodiscard]] std::uint16_t port() const;
     [[nodiscard]] std::vector<service_line> service_lines() const; // event store first
     // Of the event store's first user, if this start made it.
-    [[nodiscard]] std::optional<std::string> first_password() const;
+    [[nodiscard]] std::optional<esdb::first_user> first_administrator() const;
 
 private:
     struct parts;

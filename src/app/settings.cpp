@@ -49,7 +49,8 @@ esdb_settings read_esdb(const base::config& c) {
             .tls_key = c.text("esdb.tls_key"),
             .tls_client_authority = c.text("esdb.tls_client_authority"),
             .tls_client_required = c.boolean("esdb.tls_client_required"),
-            .anonymous_streams = c.boolean("esdb.anonymous_streams")};
+            .anonymous_streams = c.boolean("esdb.anonymous_streams"),
+            .group_bytes_max = static_cast<std::size_t>(c.integer("esdb.group_bytes_max"))};
 }
 
 limit_settings read_limits(const base::config& c) {

@@ -47,6 +47,7 @@ struct esdb_settings {
     std::string tls_client_authority;
     bool tls_client_required = false;
     bool anonymous_streams = false;
+    std::size_t group_bytes_max = 0;
 };
 
 struct event_log_settings {

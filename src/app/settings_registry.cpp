@@ -138,7 +138,13 @@ void add_esdb_keys(config_registry& registry) {
         .add({.name = "esdb.anonymous_streams",
               .fallback = false,
               .doc = "With TLS there are users and access lists; whether clients without "
-                     "credentials may use streams that are open to $all."});
+                     "credentials may use streams that are open to $all."})
+        .add({.name = "esdb.group_bytes_max",
+              .fallback = whole(256 * mebibyte),
+              .doc = "Events that all persistent subscriptions hold in memory together; one of "
+                     "them never holds more than 64 MiB.",
+              .minimum = mebibyte,
+              .maximum = 65'536.0 * mebibyte});
 }
 
 void add_event_log_keys(config_registry& registry) {

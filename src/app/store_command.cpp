@@ -58,6 +58,7 @@ int serve_store(const data_folder& folder, const settings& options,
     auto store = eventstore::make_embedded_store(**log, &metrics);
     runtime::engine engine({.threads = options.server.threads});
     engine.start();
+    protocol.metrics = &metrics;
     protocol.operations = {.scavenges = &(*log)->scavenges(),
                            .shut_down = [] { kill(getpid(), SIGTERM); }};
     esdb::protocol_server server(engine, *store, clock, random, std::move(protocol));
@@ -70,7 +71,7 @@ int serve_store(const data_folder& folder, const settings& options,
         code = report(started.error());
     } else {
         print_running(folder, server.connection_string(), as_json);
-        print_first_password(server.first_password());
+        print_first_password(server.first_administrator());
         while (signals.wait(std::chrono::milliseconds(500)) == 0) {
         }
         if (!as_json) {

@@ -1,7 +1,10 @@
 #include "esdb/access_control.hpp"
 
+#include "base/log.hpp"
 #include "esdb/access.hpp"
+#include "esdb/reserved_streams.hpp"
 
+#include <atomic>
 #include <limits>
 
 namespace immortal::esdb {
@@ -10,7 +13,6 @@ namespace {
 using base::errc;
 using base::fail;
 
-constexpr std::string_view settings_stream = "$settings";
 constexpr base::revision newest{std::numeric_limits<std::uint64_t>::max()};
 
 class access_control final : public authorizer {
@@ -39,21 +41,20 @@ public:
             co_return denied();
         }
         const access_target target = access_target_of(stream, right);
+        if (changes(target.right) && is_reserved(target.stream)) {
+            co_return denied(); // whatever an access list says
+        }
         auto info = co_await store_.info(target.stream);
         if (!info) {
             co_return fail(std::move(info.error()));
         }
-        auto settings = co_await store_.read_stream(std::string(settings_stream), newest,
-                                                    eventstore::direction::backwards, 1);
-        if (!settings) {
-            co_return fail(std::move(settings.error()));
+        const auto defaults = co_await default_lists();
+        if (!defaults) {
+            co_return fail(defaults.error());
         }
         const stream_access acl =
             info->metadata ? eventlog::metadata_of(*info->metadata).access : stream_access{};
-        const default_access defaults = settings->events.empty()
-                                            ? built_in_access()
-                                            : parse_default_access(settings->events.front().data);
-        co_return may(who, target, acl, defaults) ? base::status{} : denied();
+        co_return may(who, target, acl, *defaults) ? base::status{} : denied();
     }
 
     awaitable<base::status> may_operate(principal who, operation what) override {
@@ -66,10 +67,46 @@ public:
 
 private:
     static base::status denied() { return fail(errc::forbidden, "Access Denied"); }
+    static bool changes(stream_right right) {
+        return right != stream_right::read && right != stream_right::read_metadata;
+    }
+
+    // What the last event of `$settings` says, as far as it is understood; none if it is deleted.
+    awaitable<base::result<default_access>> default_lists() {
+        const auto page = co_await store_.read_stream(std::string(settings_stream), newest,
+                                                      eventstore::direction::backwards, 1);
+        if (!page && page.error().code != errc::deleted) {
+            co_return fail(page.error());
+        }
+        if (!page || page->events.empty()) {
+            if (!page || page->last) {
+                complain(newest, "they are deleted");
+            }
+            co_return built_in_access();
+        }
+        const eventlog::recorded_event& last = page->events.front();
+        if (const auto understood = check_settings(last.data); !understood) {
+            complain(last.revision, understood.error().message);
+        }
+        co_return parse_default_access(last.data);
+    }
+
+    // Once for each state of the stream: this is asked at every call.
+    void complain(base::revision which, const std::string& why) {
+        if (complained_.exchange(which.value) != which.value) {
+            base::log_error(
+                "esdb",
+                "the stream $settings cannot be used; the built-in access lists hold "
+                "instead. Write the settings anew as an administrator, or, if the stream is "
+                "tombstoned, give streams an $acl of their own",
+                {{"stream", settings_stream}, {"why", why}});
+        }
+    }
 
     user_directory& users_;
     eventstore::event_store& store_;
     const access_settings settings_;
+    std::atomic<std::uint64_t> complained_ = newest.value - 1; // no event has this number
 };
 
 } // namespace

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace immortal::esdb {
@@ -17,9 +18,15 @@ using eventstore::direction;
 constexpr char the_list[] = "list";
 constexpr std::chrono::seconds lock_limit{30};
 constexpr std::chrono::seconds start_pause{5};
+constexpr int list_streams_max = 10;
+constexpr std::size_t list_events_looked_at = 16;
 
 base::error not_ready() {
     return {errc::unavailable, "Persistent subscriptions are not ready."};
+}
+
+base::error not_started(const std::string& key) {
+    return {errc::unavailable, "The group '" + key + "' is not started yet; it is tried again."};
 }
 
 base::error no_such_group(const std::string& key) {
@@ -49,9 +56,20 @@ awaitable<base::result<group_registry::guard>> group_registry::lock_when_ready()
     if (!held) {
         co_return held;
     }
-    const std::lock_guard lock(mutex_);
-    if (phase_ != phase::ready) {
-        co_return base::fail(not_ready());
+    bool doubtful = false;
+    {
+        const std::lock_guard lock(mutex_);
+        if (phase_ != phase::ready) {
+            co_return base::fail(not_ready());
+        }
+        doubtful = doubtful_;
+        phase_ = doubtful ? phase::starting : phase_; // until the list is read
+    }
+    if (doubtful) {
+        co_await stop_all(drop_reason::dropped);
+        if (auto loaded = co_await load(); !loaded) {
+            co_return base::fail(std::move(loaded.error()));
+        }
     }
     co_return held;
 }
@@ -73,71 +91,129 @@ awaitable<base::status> group_registry::start() {
 awaitable<void> group_registry::start_patiently() {
     for (;;) {
         const auto seen = stopped_.version();
-        const auto started = co_await start();
+        bool loaded = false;
         {
             const std::lock_guard lock(mutex_);
-            if (started || phase_ != phase::starting) {
+            if (phase_ == phase::stopped) {
                 co_return;
             }
+            loaded = phase_ == phase::ready;
         }
-        base::log_error("esdb", "persistent subscriptions cannot be loaded; it is tried again",
-                        {{"what", started.error().message}});
+        if (loaded) {
+            co_await start_left_out();
+        } else if (const auto started = co_await start(); !started) {
+            base::log_error("esdb", "persistent subscriptions cannot be loaded; it is tried again",
+                            {{"what", started.error().message}});
+        }
         (void)co_await stopped_.wait(seen, start_pause);
     }
 }
 
-awaitable<base::status> group_registry::load() {
-    const auto last = co_await services_.store.read_stream(
-        group_config_stream, eventlog::tombstone_revision, direction::backwards, 1);
-    if (!last) {
-        co_return base::fail(last.error());
+awaitable<void> group_registry::start_left_out() {
+    const auto any_left_out = [this] {
+        const std::lock_guard lock(mutex_);
+        return phase_ == phase::ready &&
+               (doubtful_ ||
+                std::ranges::any_of(groups_, [](const auto& one) { return !one.second.runner; }));
+    };
+    if (!any_left_out()) {
+        co_return;
+    }
+    const auto held = co_await lock_when_ready();
+    if (!held) {
+        co_return;
+    }
+    std::vector<group_definition> left_out;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [key, one] : groups_) {
+            if (!one.runner) {
+                left_out.push_back(one.definition);
+            }
+        }
+    }
+    for (group_definition& one : left_out) {
+        co_await run(std::move(one));
+    }
+}
+
+// The list, and from here on the stream and the revision after which it is written.
+awaitable<base::result<std::vector<group_definition>>> group_registry::read_list() {
+    std::string stream = group_config_stream;
+    auto page = co_await services_.store.read_stream(stream, eventlog::tombstone_revision,
+                                                     direction::backwards, list_events_looked_at);
+    for (int number = 1; number < list_streams_max && !page && page.error().code == errc::deleted;
+         ++number) {
+        base::log_error("esdb",
+                        "the list of persistent subscriptions is tombstoned; it goes on in another "
+                        "stream. Create the subscriptions again that are missing",
+                        {{"stream", stream}});
+        stream = fmt::format("{}-{}", group_config_stream, number);
+        page = co_await services_.store.read_stream(stream, eventlog::tombstone_revision,
+                                                    direction::backwards, list_events_looked_at);
+    }
+    if (!page) {
+        co_return base::fail(std::move(page.error()));
     }
     std::vector<group_definition> definitions;
-    if (!last->events.empty()) {
-        auto parsed = parse_config(last->events.front().data);
-        if (!parsed) {
-            co_return base::fail(parsed.error());
+    for (const auto& event : page->events) {
+        auto parsed = parse_config(event.data);
+        if (parsed) {
+            definitions = std::move(*parsed);
+            break;
         }
-        definitions = std::move(*parsed);
-    }
-    for (group_definition& one : definitions) {
-        const std::string key = one.key();
-        const auto running = co_await run(one);
-        if (!running) {
-            base::log_error("esdb", "a persistent subscription cannot be loaded",
-                            {{"group", key}, {"what", running.error().message}});
-            const std::lock_guard lock(mutex_);
-            left_out_.emplace(key, std::move(one));
-        }
+        base::log_error("esdb",
+                        "the list of persistent subscriptions cannot be understood; the one before "
+                        "it is used. Create the subscriptions again that are missing",
+                        {{"stream", stream},
+                         {"revision", event.revision.value},
+                         {"why", parsed.error().message}});
     }
     const std::lock_guard lock(mutex_);
-    saved_ = last->last;
+    list_stream_ = std::move(stream);
+    saved_ = page->last;
+    co_return definitions;
+}
+
+awaitable<base::status> group_registry::load() {
+    auto definitions = co_await read_list();
+    if (!definitions) {
+        co_return base::fail(std::move(definitions.error()));
+    }
+    for (group_definition& one : *definitions) {
+        co_await run(std::move(one));
+    }
+    const std::lock_guard lock(mutex_);
+    doubtful_ = false;
     if (phase_ == phase::starting) {
         phase_ = phase::ready;
     }
     co_return base::status{};
 }
 
-awaitable<base::status> group_registry::run(group_definition definition) {
+awaitable<void> group_registry::run(group_definition definition) {
     const std::string key = definition.key();
-    auto runner = std::make_shared<group_runner>(services_, executor_, std::move(definition));
+    auto runner = std::make_shared<group_runner>(services_, executor_, definition);
     const auto started = co_await runner->start();
-    if (started) {
-        const std::lock_guard lock(mutex_);
-        runners_[key] = std::move(runner);
+    if (!started) {
+        base::log_error("esdb", "a persistent subscription cannot be started; it is tried again",
+                        {{"group", key}, {"what", started.error().message}});
+        runner = nullptr;
     }
-    co_return started;
+    const std::lock_guard lock(mutex_);
+    groups_.insert_or_assign(key, group{std::move(definition), std::move(runner)});
 }
 
 awaitable<void> group_registry::stop_all(drop_reason why) {
-    runners stopped;
+    group_map stopped;
     {
         const std::lock_guard lock(mutex_);
-        stopped = std::exchange(runners_, {});
-        left_out_.clear();
+        stopped = std::exchange(groups_, {});
     }
-    for (auto& [key, runner] : stopped) {
-        co_await runner->stop(why);
+    for (auto& [key, one] : stopped) {
+        if (one.runner) {
+            co_await one.runner->stop(why);
+        }
     }
 }
 
@@ -201,49 +277,54 @@ awaitable<base::status> group_registry::check_start(group_definition& definition
     co_return base::status{};
 }
 
-awaitable<base::status> group_registry::save(std::string key, const group_definition* changed,
-                                             std::string by) {
-    std::vector<group_definition> groups;
-    std::optional<base::revision> saved;
-    {
-        const std::lock_guard lock(mutex_);
-        std::map<std::string, group_definition> by_key = left_out_;
-        for (const auto& [name, runner] : runners_) {
-            by_key.insert_or_assign(name, runner->definition());
+std::vector<eventstore::stream_write>
+group_registry::list_writes(const std::string& key, const std::optional<group_definition>& changed,
+                            const std::string& by) {
+    std::vector<group_definition> list;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, one] : groups_) {
+        if (name != key) {
+            list.push_back(one.definition);
         }
-        by_key.erase(key);
-        if (changed != nullptr) {
-            by_key.insert_or_assign(key, *changed);
-        }
-        for (auto& [name, one] : by_key) {
-            groups.push_back(std::move(one));
-        }
-        saved = saved_;
     }
-    if (groups.size() > groups_max) {
-        co_return base::fail(errc::invalid_argument,
-                             fmt::format("There are {} groups, as many as may be.", groups_max));
+    if (changed) {
+        const auto place = std::ranges::lower_bound(list, key, {}, &group_definition::key);
+        list.insert(place, *changed);
     }
     std::vector<eventstore::stream_write> writes;
-    if (!saved) {
+    if (list.size() > groups_max) {
+        return writes;
+    }
+    if (!saved_) {
         writes.push_back(
-            {eventlog::metadata_stream_of(group_config_stream),
+            {eventlog::metadata_stream_of(list_stream_),
              expected_revision::any(),
              {make_event(services_.random, eventlog::metadata_type, R"({"$maxCount":2})")}});
     }
-    writes.push_back({group_config_stream,
-                      expected_revision::after(saved),
+    writes.push_back({list_stream_,
+                      expected_revision::after(saved_),
                       {make_event(services_.random, group_config_type,
-                                  config_text(groups, services_.clock.now(), by))}});
+                                  config_text(list, services_.clock.now(), by))}});
+    return writes;
+}
+
+awaitable<base::status>
+group_registry::save(std::string key, std::optional<group_definition> changed, std::string by) {
+    auto writes = list_writes(key, changed, by);
+    if (writes.empty()) {
+        co_return base::fail(errc::invalid_argument,
+                             fmt::format("There are {} groups, as many as may be.", groups_max));
+    }
     const auto written = co_await append_surely(services_.store, std::move(writes));
+    const std::lock_guard lock(mutex_);
     if (!written) {
+        doubtful_ = written.error().code == errc::unknown_outcome;
         const bool foreign = written.error().code == errc::conflict;
         co_return base::fail(written.error().code,
                              foreign ? "The configuration was changed by someone else; restart the "
                                        "persistent subscriptions to take it over."
                                      : written.error().message);
     }
-    const std::lock_guard lock(mutex_);
     saved_ = written->last_revisions.back();
     co_return base::status{};
 }
@@ -254,21 +335,18 @@ awaitable<base::status> group_registry::create(group_definition definition, std:
         co_return base::fail(held.error());
     }
     const std::string key = definition.key();
-    {
-        const std::lock_guard lock(mutex_);
-        if (runners_.contains(key) || left_out_.contains(key)) {
-            co_return base::fail(errc::already_exists, "There is a group '" + key + "' already.");
-        }
+    if (find_group(key)) {
+        co_return base::fail(errc::already_exists, "There is a group '" + key + "' already.");
     }
     auto done = co_await check_start(definition);
     if (done) { // what an earlier group of this name may have left
-        done = co_await group_storage(services_, key, definition.of_all()).remove();
+        done = co_await group_storage(services_, key, definition.of_all()).clear();
     }
     if (done) {
-        done = co_await save(key, &definition, std::move(by));
+        done = co_await save(key, definition, std::move(by));
     }
     if (done) {
-        done = co_await run(std::move(definition));
+        co_await run(std::move(definition));
     }
     co_return done;
 }
@@ -279,24 +357,26 @@ awaitable<base::status> group_registry::update(group_definition definition, std:
         co_return base::fail(held.error());
     }
     const std::string key = definition.key();
-    auto old = find(key);
+    const auto old = find_group(key);
     if (!old) {
         co_return base::fail(old.error());
     }
-    const group_definition before = (*old)->definition();
-    definition.filter = before.filter;
+    definition.filter = old->definition.filter;
     auto done = co_await check_start(definition);
     if (done) {
-        if (definition.start == before.start) {
-            definition.end_was = before.end_was;
+        if (definition.start == old->definition.start) {
+            definition.end_was = old->definition.end_was;
         }
-        done = co_await save(key, &definition, std::move(by));
+        done = co_await save(key, definition, std::move(by));
     }
     if (!done) {
         co_return done;
     }
-    co_await (*old)->stop(drop_reason::dropped);
-    co_return co_await run(std::move(definition));
+    if (old->runner) {
+        co_await old->runner->stop(drop_reason::dropped);
+    }
+    co_await run(std::move(definition));
+    co_return done;
 }
 
 awaitable<base::status> group_registry::remove(std::string key, std::string by) {
@@ -304,20 +384,33 @@ awaitable<base::status> group_registry::remove(std::string key, std::string by) 
     if (!held) {
         co_return base::fail(held.error());
     }
-    auto old = find(key);
+    const auto old = find_group(key);
     if (!old) {
         co_return base::fail(old.error());
     }
-    auto done = co_await save(key, nullptr, std::move(by));
-    if (!done) {
+    if (auto done = co_await save(key, std::nullopt, std::move(by)); !done) {
         co_return done;
     }
     {
         const std::lock_guard lock(mutex_);
-        runners_.erase(key);
+        groups_.erase(key);
     }
-    co_await (*old)->stop(drop_reason::deleted);
-    co_return co_await (*old)->remove();
+    if (old->runner) {
+        co_await old->runner->stop(drop_reason::deleted);
+    }
+    const auto removed = co_await group_storage(services_, key, old->definition.of_all()).remove();
+    if (!removed) { // create() does it for the next group of that name
+        base::log_warning("esdb", "what a deleted persistent subscription kept is left over",
+                          {{"group", key}, {"what", removed.error().message}});
+    }
+    co_return base::status{};
+}
+
+base::result<group_registry::group> group_registry::find_group(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    const auto found = groups_.find(key);
+    return found == groups_.end() ? base::result<group>(base::fail(no_such_group(key)))
+                                  : found->second;
 }
 
 base::result<group_registry::runner_pointer> group_registry::find(const std::string& key) {
@@ -325,9 +418,12 @@ base::result<group_registry::runner_pointer> group_registry::find(const std::str
     if (phase_ != phase::ready) {
         return base::fail(not_ready());
     }
-    const auto found = runners_.find(key);
-    return found == runners_.end() ? base::result<runner_pointer>(base::fail(no_such_group(key)))
-                                   : found->second;
+    const auto found = groups_.find(key);
+    if (found == groups_.end()) {
+        return base::fail(no_such_group(key));
+    }
+    return found->second.runner ? base::result<runner_pointer>(found->second.runner)
+                                : base::fail(not_started(key));
 }
 
 base::result<std::vector<group_registry::runner_pointer>> group_registry::all() {
@@ -336,8 +432,10 @@ base::result<std::vector<group_registry::runner_pointer>> group_registry::all() 
         return base::fail(not_ready());
     }
     std::vector<runner_pointer> out;
-    for (const auto& [key, runner] : runners_) {
-        out.push_back(runner);
+    for (const auto& [key, one] : groups_) {
+        if (one.runner) {
+            out.push_back(one.runner);
+        }
     }
     return out;
 }

@@ -35,6 +35,9 @@ awaitable<base::status> group_runner::start() {
         parked_end_ = state->parked_end;
         group_ = std::make_unique<persistent_group>(
             definition_.settings, checkpoint_ ? checkpoint_ : definition_.begins_after(), now());
+        if (services_.memory != nullptr) {
+            memory_.emplace(*services_.memory, [this] { room_.notify_all(); });
+        }
         since_ = now();
         stopping_ = false;
     }
@@ -92,6 +95,10 @@ awaitable<void> group_runner::stop(drop_reason why) {
         }
     }
     (void)co_await tasks_.stop(stop_limit);
+    {
+        const std::lock_guard lock(mutex_);
+        memory_.reset();
+    }
     if (why != drop_reason::deleted) {
         (void)co_await write_checkpoint(true);
     }
@@ -117,6 +124,17 @@ void group_runner::deliver() {
         ++items_;
         to.consumer->offer(std::move(one.message));
     }
+    if (memory_) {
+        memory_->hold(group_->bytes_held());
+    }
+}
+
+std::size_t group_runner::room(std::size_t& bytes) {
+    const std::size_t events = group_->room();
+    if (events > 0 && memory_) {
+        bytes = std::min(bytes, memory_->room());
+    }
+    return bytes == 0 ? 0 : events;
 }
 
 void group_runner::wake() {
@@ -243,7 +261,9 @@ group_status group_runner::status() {
     out.items_since_last = items_ - std::exchange(items_told_, items_);
     out.items_per_second = per_second(items_, now() - since_);
     out.checkpoint = checkpoint_;
-    out.last_known = group_->last().place;
+    if (group_->last().taken > 0) { // before, `last` is only where the group began
+        out.last_known = group_->last().place;
+    }
     (live ? out.live_buffer : out.read_buffer) = group_->waiting_new();
     out.retry_buffer = group_->waiting_retries();
     out.in_flight = group_->in_flight();

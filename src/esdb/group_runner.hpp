@@ -54,9 +54,6 @@ public:
     [[nodiscard]] awaitable<base::status> start();
     // Drops the consumers, writes the last checkpoint, waits for what is under way.
     [[nodiscard]] awaitable<void> stop(drop_reason why);
-    // After stop(): deletes what the group kept.
-    [[nodiscard]] awaitable<base::status> remove() { return storage_.remove(); }
-
     // `slots` >= 1 (more than slots_max are cut). Errors: exhausted (the most consumers are
     // connected), deleted (the source is tombstoned), unavailable (stopped).
     [[nodiscard]] base::result<std::shared_ptr<group_consumer>> connect(std::size_t slots,
@@ -86,13 +83,15 @@ private:
     [[nodiscard]] base::steady_time now() const { return services_.clock.steady_now(); }
     void spawn(awaitable<void> work, std::string name);
     [[nodiscard]] awaitable<void> counted(awaitable<void> work);
-    void deliver();             // with the lock
+    void deliver();             // with the lock; also tells what the group holds now
     void wake();                // without it
     void drop_all(drop_reason); // with the lock
     void open_source();
 
     [[nodiscard]] awaitable<void> read_source();
     [[nodiscard]] std::size_t wanted();
+    // With the lock: how many events may be taken now, and with `bytes` how much of them.
+    [[nodiscard]] std::size_t room(std::size_t& bytes);
     [[nodiscard]] awaitable<base::result<std::vector<eventstore::resolved_event>>>
     resolve(std::vector<eventstore::recorded_event> events);
     [[nodiscard]] awaitable<base::status> take(eventstore::subscription::batch batch);
@@ -117,6 +116,7 @@ private:
 
     std::mutex mutex_; // guards what follows; never held across a wait
     std::unique_ptr<persistent_group> group_;
+    std::optional<group_memory::share> memory_;
     std::map<consumer_id, member> members_;
     std::unique_ptr<eventstore::subscription> source_;
     std::optional<std::uint64_t> checkpoint_; // as written

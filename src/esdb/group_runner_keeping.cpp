@@ -60,6 +60,7 @@ awaitable<bool> group_runner::write_parkings() {
             }
         }
         parked_end_ = end ? *end : parked_end_;
+        deliver(); // what was parked is held no more
     }
     co_return fine;
 }

@@ -41,7 +41,8 @@ void group_runner::open_source() {
 
 std::size_t group_runner::wanted() {
     const std::lock_guard lock(mutex_);
-    const std::size_t room = group_->room();
+    std::size_t bytes = page_bytes_wanted;
+    const std::size_t room = this->room(bytes);
     reading_ = room > 0;
     if (room == 0) {
         return 0;
@@ -50,7 +51,7 @@ std::size_t group_runner::wanted() {
     const auto page = static_cast<std::size_t>(
         caught_up_ ? std::max(settings.live_buffer_size, settings.read_batch_size)
                    : settings.read_batch_size);
-    const std::size_t fitting = page_bytes_wanted / std::max<std::size_t>(1, event_size_);
+    const std::size_t fitting = bytes / std::max<std::size_t>(1, event_size_);
     return std::max<std::size_t>(1, std::min({room, page, fitting}));
 }
 
@@ -158,8 +159,9 @@ awaitable<void> group_runner::replay_parked(std::uint64_t from, std::uint64_t en
         std::size_t count = 0;
         {
             const std::lock_guard lock(mutex_);
+            std::size_t bytes = page_bytes_wanted;
             count = std::min<std::size_t>(
-                group_->room(), static_cast<std::size_t>(definition_.settings.read_batch_size));
+                room(bytes), static_cast<std::size_t>(definition_.settings.read_batch_size));
         }
         if (count == 0) {
             (void)co_await room_.wait(seen, look_again);

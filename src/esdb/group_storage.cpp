@@ -1,11 +1,13 @@
 #include "esdb/group_storage.hpp"
 
 #include "base/json.hpp"
+#include "base/log.hpp"
 #include "eventlog/stream_metadata.hpp"
 #include "runtime/deadline.hpp"
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 
 namespace immortal::esdb {
@@ -59,26 +61,51 @@ awaitable<base::status> group_storage::write_metadata(std::string stream, std::s
     co_return written ? base::status{} : base::fail(written.error());
 }
 
-awaitable<base::result<group_storage::state>> group_storage::load() {
-    state out;
+void group_storage::complain(const std::string& stream, std::string_view why) const {
+    base::log_error("esdb",
+                    "a stream of a persistent subscription cannot be used and counts as empty: "
+                    "events may be delivered again. If it is tombstoned, delete the group and make "
+                    "it again under another name, because nothing can be kept in it",
+                    {{"stream", stream}, {"why", why}});
+}
+
+awaitable<base::result<std::optional<std::uint64_t>>> group_storage::load_checkpoint() {
     const auto last = co_await services_.store.read_stream(
         checkpoints_, eventlog::tombstone_revision, direction::backwards, 1);
-    if (!last) {
+    if (!last && last.error().code != base::errc::deleted) {
         co_return base::fail(last.error());
     }
-    if (!last->events.empty() && !last->soft_deleted) {
-        const auto text = base::parse_json(last->events.front().data);
-        out.checkpoint =
-            text && text->is_string() ? parse_place(text->get_string(), of_all_) : std::nullopt;
-        if (!out.checkpoint) {
-            co_return base::fail(base::errc::corrupt,
-                                 "The last event of " + checkpoints_ + " is no checkpoint.");
-        }
-        checkpoints_described_ = true;
+    if (!last) {
+        complain(checkpoints_, "it is tombstoned");
+        co_return std::optional<std::uint64_t>();
     }
+    if (last->events.empty() || last->soft_deleted) {
+        co_return std::optional<std::uint64_t>();
+    }
+    checkpoints_described_ = true;
+    const auto text = base::parse_json(last->events.front().data);
+    const auto place =
+        text && text->is_string() ? parse_place(text->get_string(), of_all_) : std::nullopt;
+    if (!place) {
+        complain(checkpoints_, "its last event is no checkpoint");
+    }
+    co_return place;
+}
+
+awaitable<base::result<group_storage::state>> group_storage::load() {
+    state out;
+    const auto checkpoint = co_await load_checkpoint();
+    if (!checkpoint) {
+        co_return base::fail(checkpoint.error());
+    }
+    out.checkpoint = *checkpoint;
     const auto info = co_await services_.store.info(parked_);
     if (!info) {
         co_return base::fail(info.error());
+    }
+    if (info->tombstoned) {
+        complain(parked_, "it is tombstoned");
+        co_return out;
     }
     out.parked_end = info->last ? info->last->value + 1 : 0;
     const auto described =
@@ -145,7 +172,7 @@ awaitable<base::status> group_storage::truncate_parked(std::uint64_t from) {
 
 awaitable<base::status> group_storage::remove_stream(std::string stream) {
     const auto info = co_await services_.store.info(stream);
-    if (!info || !info->last || info->soft_deleted) {
+    if (!info || !info->last || info->soft_deleted || info->tombstoned) {
         co_return info ? base::status{} : base::fail(info.error());
     }
     std::vector<stream_write> writes;
@@ -162,6 +189,23 @@ awaitable<base::status> group_storage::remove() {
         removed = co_await remove_stream(parked_);
     }
     co_return removed;
+}
+
+awaitable<base::status> group_storage::clear() {
+    const std::array<std::string, 2> streams{checkpoints_, parked_};
+    for (const std::string& stream : streams) {
+        const auto info = co_await services_.store.info(stream);
+        if (!info) {
+            co_return base::fail(info.error());
+        }
+        if (info->tombstoned) {
+            co_return base::fail(base::errc::invalid_argument,
+                                 fmt::format("The stream '{}', in which a group of this name keeps "
+                                             "its state, is tombstoned: choose another name.",
+                                             stream));
+        }
+    }
+    co_return co_await remove();
 }
 
 awaitable<base::result<std::optional<eventstore::recorded_event>>>

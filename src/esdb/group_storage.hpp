@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "esdb/group_definition.hpp"
+#include "esdb/group_memory.hpp"
 #include "esdb/persistent_group.hpp"
 #include "eventstore/event_store.hpp"
 
@@ -21,6 +22,7 @@ struct group_services {
     eventstore::event_store& store;
     base::clock& clock;
     base::random_source& random;
+    group_memory* memory = nullptr; // null: each group has its own bound only
 };
 
 // Appends, and repeats the same append while its outcome is unknown. Errors: those of append().
@@ -37,7 +39,8 @@ public:
         std::uint64_t parked_from = 0;           // `$tb` of the parked stream
         std::uint64_t parked_end = 0;            // number of the next parked message
     };
-    // Errors: those of the store; corrupt (a checkpoint that cannot be read).
+    // A checkpoint that is tombstoned or no place counts as none, and a parked stream that is
+    // tombstoned as empty; both are logged as errors. Errors: those of the store.
     [[nodiscard]] awaitable<base::result<state>> load();
 
     // Errors of what follows: those of append().
@@ -45,8 +48,11 @@ public:
     // All of them or none; gives the number after the last one.
     [[nodiscard]] awaitable<base::result<std::uint64_t>> park(std::span<const parking> messages);
     [[nodiscard]] awaitable<base::status> truncate_parked(std::uint64_t from);
-    // Soft-deletes both streams.
+    // Soft-deletes both streams, but for what is tombstoned.
     [[nodiscard]] awaitable<base::status> remove();
+    // remove(), before a group of that name is made. Errors also: invalid_argument (one of the
+    // streams is tombstoned: the group could keep nothing in it).
+    [[nodiscard]] awaitable<base::status> clear();
 
     // A message of the parked stream, and the event it points to (as it stands in the source).
     struct parked_message {
@@ -61,6 +67,8 @@ private:
     [[nodiscard]] eventstore::new_event make_event(std::string type, std::string data,
                                                    std::string metadata) const;
     [[nodiscard]] awaitable<base::status> write_metadata(std::string stream, std::string json);
+    [[nodiscard]] awaitable<base::result<std::optional<std::uint64_t>>> load_checkpoint();
+    void complain(const std::string& stream, std::string_view why) const;
     [[nodiscard]] awaitable<base::status> remove_stream(std::string stream);
     [[nodiscard]] awaitable<base::result<std::optional<eventstore::recorded_event>>>
     target_of(std::string link);

@@ -229,6 +229,13 @@ struct operations_service::state {
     awaitable<base::status> close_interrupted() {
         auto page = co_await context.store.read_stream(history_stream, newest,
                                                        eventstore::direction::backwards, 1);
+        if (!page && page.error().code == errc::deleted) {
+            base::log_error("esdb",
+                            "the list of scavenges is tombstoned: scavenges run, but are not "
+                            "recorded any more; look for their results in this log",
+                            {{"stream", history_stream}});
+            co_return base::status{};
+        }
         if (!page) {
             co_return base::fail(std::move(page.error()));
         }
@@ -237,12 +244,17 @@ struct operations_service::state {
             co_return base::status{};
         }
         const std::string id = page->events.front().data.substr(start.size());
-        co_return co_await append(
+        const auto closed = co_await append(
             id, completed_type,
             json::serialize(json::object{{"scavengeId", id},
                                          {"result", "Interrupted"},
                                          {"error", "The server was stopped meanwhile."}}),
             eventlog::expected_revision::at(base::revision{0}));
+        if (!closed) { // a start needs no write
+            base::log_error("esdb", "the end of an interrupted scavenge could not be recorded",
+                            {{"scavenge", id}, {"cause", closed.error().message}});
+        }
+        co_return base::status{};
     }
 
     static constexpr int attempts_max = 100;

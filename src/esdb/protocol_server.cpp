@@ -2,6 +2,7 @@
 
 #include "accounts/password_hasher.hpp"
 #include "esdb/access_control.hpp"
+#include "esdb/client_store.hpp"
 #include "esdb/node_services.hpp"
 #include "esdb/persistent_service.hpp"
 #include "esdb/projections_service.hpp"
@@ -30,11 +31,14 @@ struct protocol_server::parts {
                               guarded->users, store,
                               {.anonymous_streams = settings.security->anonymous_streams})
                         : make_open_authorizer()),
-          context{store, *rules, clock, random, memory, settings.write_limit}, streams(context),
+          client_view(make_client_store(store, guarded ? protection::secured : protection::open)),
+          context{*client_view, *rules, clock, random, memory, settings.write_limit},
+          keeping{store, *rules, clock, random, memory, settings.write_limit}, streams(context),
           streams_v2(context), node(context, {.advertised_host = settings.advertised_host,
                                               .advertised_port = settings.server.port}),
-          operations(context, engine.executor(), with_restart(settings.operations)),
-          groups({store, clock, random}, engine.executor()),
+          operations(keeping, engine.executor(), with_restart(settings.operations)),
+          groups_memory(settings.group_bytes_max, settings.metrics),
+          groups({store, clock, random, &groups_memory}, engine.executor()),
           background(engine.executor(), "event store protocol"),
           transport(engine, settings.server, methods, *rules) {
         add_server_features(methods);
@@ -43,7 +47,7 @@ struct protocol_server::parts {
         node.add_to(methods);
         operations.add_to(methods);
         add_users(methods, *rules, guarded ? &guarded->users : nullptr);
-        add_projections(methods, *rules, store);
+        add_projections(methods, *rules, *client_view);
         add_persistent_subscriptions(methods, *rules, groups);
     }
 
@@ -76,16 +80,19 @@ struct protocol_server::parts {
     std::unique_ptr<security> guarded; // null: everybody may do everything
     std::unique_ptr<authorizer> rules;
     byte_budget memory{unfinished_bytes_max};
-    service_context context;
+    std::unique_ptr<eventstore::event_store> client_view;
+    service_context context; // of what clients ask for
+    service_context keeping; // of services that write reserved streams
     method_table methods;
     streams_service streams;
     streams_v2_service streams_v2;
     node_services node;
     operations_service operations;
+    group_memory groups_memory;
     group_registry groups;
     runtime::task_group background;
     server transport;
-    std::optional<std::string> first_password;
+    std::optional<first_user> administrator;
     bool begun = false;
 };
 
@@ -112,7 +119,7 @@ base::status protocol_server::begin() {
         if (!made) {
             return base::fail(std::move(made.error()));
         }
-        all.first_password = std::move(*made);
+        all.administrator = std::move(*made);
     }
     if (auto closed = all.engine.run(all.operations.start()); !closed) {
         return closed;
@@ -139,8 +146,8 @@ void protocol_server::stop(milliseconds limit) {
     }
 }
 
-std::optional<std::string> protocol_server::first_password() const {
-    return parts_->first_password;
+const std::optional<first_user>& protocol_server::first_administrator() const {
+    return parts_->administrator;
 }
 
 std::uint16_t protocol_server::port() const {

@@ -3,8 +3,10 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "esdb/group_memory.hpp"
 #include "esdb/operations_service.hpp"
 #include "esdb/server.hpp"
+#include "esdb/user_record.hpp"
 #include "eventstore/event_store.hpp"
 
 #include <memory>
@@ -28,6 +30,8 @@ struct protocol_settings {
     milliseconds write_limit{10'000};               // from a complete append to its answer
     std::optional<security_settings> security = {}; // wants TLS, except on loopback for tests
     operations_hooks operations = {};
+    std::size_t group_bytes_max = groups_bytes_max; // events that all groups hold together
+    base::metrics* metrics = nullptr; // of the groups; may be null, else outlives this
 };
 
 // Thread-safe. What it is given outlives it.
@@ -45,8 +49,8 @@ public:
     // As server::stop(); a scavenge that runs is stopped, and checkpoints are written. Blocks.
     void stop(milliseconds limit);
 
-    // The password of the user `admin`, if start() made that user: show it once.
-    [[nodiscard]] std::optional<std::string> first_password() const;
+    // The administrator, if start() made one: show it once.
+    [[nodiscard]] const std::optional<first_user>& first_administrator() const;
 
     [[nodiscard]] std::uint16_t port() const; // after start()
     // "esdb://localhost:2113?tls=false", for a client on this machine; after start().

@@ -38,7 +38,7 @@ protected:
         node_ = std::make_unique<protocol_server>(engine_, *memory_, clock_, random_, settings);
         const auto started = node_->start();
         ASSERT_TRUE(started) << started.error().message;
-        password_ = node_->first_password().value();
+        password_ = node_->first_administrator().value().password;
     }
     std::string file(const std::string& name, const std::string& text) {
         const std::string path = folder_ + "/" + name;

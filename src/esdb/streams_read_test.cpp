@@ -139,9 +139,15 @@ TEST_P(streams_read_test, reads_everything_both_ways) {
 
 TEST_P(streams_read_test, hides_bookkeeping_streams_in_reads_of_everything) {
     write("$epoch-information", {1});
-    write("$persistentsubscription-$all::g-checkpoint", {2});
-    write("$persistentsubscription-$all::g-parked", {3});
-    write("$persistentsubscription-a::g-parked", {4});
+    for (const char* stream :
+         {"$persistentsubscription-$all::g-checkpoint", "$persistentsubscription-$all::g-parked",
+          "$persistentsubscription-a::g-parked"}) {
+        std::vector<eventstore::stream_write> writes(1); // as the groups do: no client may
+        writes[0].stream = stream;
+        writes[0].events.push_back(
+            {base::uuid::make_random(random_), "Happened", "{}", {}, eventlog::content::json});
+        ASSERT_TRUE(engine_.run(store_->append(std::move(writes))));
+    }
     write("b-1", {5});
     strings seen;
     for (const auto& message : read(read_of_all()).messages) {

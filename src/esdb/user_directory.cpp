@@ -6,7 +6,9 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <limits>
+#include <set>
 
 namespace immortal::esdb {
 namespace {
@@ -23,10 +25,23 @@ constexpr std::size_t page_size = 256;
 constexpr base::revision newest{std::numeric_limits<std::uint64_t>::max()};
 constexpr std::size_t guessed_logins_max = 10'000;
 constexpr std::uint32_t free_failures = 5;
+constexpr int administrators_max = 9; // logins tried for the first one
 constexpr std::chrono::minutes failure_window{15};
 
 base::error wrong_credentials() {
     return {errc::unauthenticated, "unknown user, or the password is wrong"};
+}
+
+std::string login_of(std::string_view stream) {
+    return std::string(stream.substr(user_stream_prefix.size()));
+}
+
+void complain(std::string_view login, std::string_view why) {
+    base::log_error("esdb",
+                    "the stream of a user cannot be used: the user is treated as deleted. Create "
+                    "the user again with the Users service, under another login if the stream is "
+                    "tombstoned",
+                    {{"stream", user_stream(login)}, {"why", why}});
 }
 
 base::error unknown_user(const std::string& login) {
@@ -43,24 +58,49 @@ user_directory::user_directory(eventstore::event_store& store, accounts::passwor
       failures_(free_failures, failure_window, guessed_logins_max),
       cache_key_(base::random_hex(random, 16)) {}
 
-awaitable<base::result<std::optional<std::string>>> user_directory::start() {
+awaitable<base::result<std::optional<first_user>>> user_directory::start() {
     const auto head = store_.head();
     if (auto loaded = co_await load(); !loaded) {
         co_return fail(std::move(loaded.error()));
     }
-    std::optional<std::string> made;
-    if (all().empty()) {
-        made = base::random_hex(random_, 12);
-        user_record first;
-        first.login_name = "admin";
-        first.full_name = "Administrator";
-        first.groups = {std::string(admins_group)};
-        if (auto created = co_await create(std::move(first), *made); !created) {
-            co_return fail(std::move(created.error()));
-        }
+    std::optional<first_user> made;
+    if (needs_administrator()) {
+        made = co_await make_administrator();
     }
     tasks_.spawn(follow(head), "follow");
     co_return made;
+}
+
+bool user_directory::needs_administrator() const {
+    const std::vector<user_record> known = all();
+    const bool administered = std::ranges::any_of(known, [](const user_record& user) {
+        return !user.disabled && user.as_principal().has_role(admins_group);
+    });
+    return known.empty() || (damaged_ && !administered);
+}
+
+awaitable<std::optional<first_user>> user_directory::make_administrator() {
+    for (int number = 1; number <= administrators_max; ++number) {
+        first_user made{.login = number == 1 ? "admin" : "admin-" + std::to_string(number),
+                        .password = base::random_hex(random_, 12)};
+        user_record user;
+        user.login_name = made.login;
+        user.full_name = "Administrator";
+        user.groups = {std::string(admins_group)};
+        const auto created = co_await create(std::move(user), made.password);
+        if (created) {
+            co_return made;
+        }
+        if (created.error().reason != "login_ended" &&
+            created.error().code != errc::already_exists) {
+            base::log_error("esdb",
+                            "no administrator of the event store could be made: nobody can log in "
+                            "until a start of the program can write",
+                            {{"cause", created.error().message}});
+            break;
+        }
+    }
+    co_return std::nullopt;
 }
 
 awaitable<void> user_directory::stop() {
@@ -75,30 +115,95 @@ awaitable<void> user_directory::stop() {
     }
 }
 
-// `$users` names them in the order they were made; a user who was removed has no stream.
 awaitable<base::status> user_directory::load() {
+    auto logins = co_await listed_logins();
+    if (!logins) {
+        co_return fail(std::move(logins.error()));
+    }
+    for (std::string& login : *logins) {
+        if (auto known = co_await load_user(std::move(login)); !known) {
+            co_return fail(std::move(known.error()));
+        }
+    }
+    co_return base::status{};
+}
+
+// `$users` names them in the order they were made; a user who was removed has no stream. Where the
+// list is incomplete, the streams themselves are looked for.
+awaitable<base::result<std::vector<std::string>>> user_directory::listed_logins() {
+    std::vector<std::string> out;
     base::revision from{0};
     for (;;) {
         auto page = co_await store_.read_stream(std::string(user_list_stream), from,
                                                 eventstore::direction::forwards, page_size);
-        if (!page) {
+        if (!page && page.error().code != errc::deleted) {
             co_return fail(std::move(page.error()));
         }
-        for (const auto& listed : page->events) {
+        const bool whole = page && (page->events.empty() ? from.value > 0 || !page->last
+                                                         : page->events.front().revision == from);
+        if (!whole) {
+            unlisted_ = !page;
+            damaged_ = true;
+            base::log_error("esdb",
+                            "the list of the users was deleted; the users are found by reading the "
+                            "whole log, which makes each start slower",
+                            {{"stream", user_list_stream}});
+            co_return co_await stored_logins();
+        }
+        for (auto& listed : page->events) {
             from = {listed.revision.value + 1};
-            auto user = co_await store_.read_stream(user_stream(listed.data), newest,
-                                                    eventstore::direction::backwards, 1);
-            if (!user) {
-                co_return fail(std::move(user.error()));
-            }
-            for (const auto& event : user->events) {
-                take(event);
+            if (validate_login(listed.data)) { // nobody else was ever a user
+                out.push_back(std::move(listed.data));
             }
         }
         if (page->end) {
-            co_return base::status{};
+            co_return out;
         }
     }
+}
+
+awaitable<base::result<std::vector<std::string>>> user_directory::stored_logins() {
+    std::set<std::string> found;
+    base::position from{0};
+    for (;;) {
+        auto page =
+            co_await store_.read_all(from, eventstore::direction::forwards, page_size,
+                                     {.stream_prefixes = {std::string(user_stream_prefix)}});
+        if (!page) {
+            co_return fail(std::move(page.error()));
+        }
+        for (const auto& event : page->events) {
+            if (std::string login = login_of(event.stream); validate_login(login)) {
+                found.insert(std::move(login));
+            }
+        }
+        from = page->next;
+        if (page->end) {
+            co_return std::vector<std::string>(found.begin(), found.end());
+        }
+    }
+}
+
+awaitable<base::result<user_directory::stream_end>> user_directory::load_user(std::string login) {
+    const auto head = store_.head().value_or(base::position{});
+    auto page = co_await store_.read_stream(user_stream(login), newest,
+                                            eventstore::direction::backwards, 1);
+    if (!page && page.error().code != errc::deleted) {
+        co_return fail(std::move(page.error()));
+    }
+    if (!page) {
+        damaged_ = true;
+        complain(login, "it is tombstoned");
+        forget(login, head);
+        co_return stream_end{.tombstoned = true};
+    }
+    if (page->events.empty()) {
+        forget(login, head);
+        co_return stream_end{.next = page->soft_deleted ? expected_revision::no_stream()
+                                                        : expected_revision::after(page->last)};
+    }
+    (void)take(page->events.front());
+    co_return stream_end{.next = expected_revision::after(page->last)};
 }
 
 awaitable<void> user_directory::follow(std::optional<base::position> from) {
@@ -124,35 +229,52 @@ awaitable<void> user_directory::follow(std::optional<base::position> from) {
             }
             continue;
         }
-        for (const auto& event : batch->events) {
-            take(event);
+        for (auto& event : batch->events) {
+            co_await take_change(std::move(event));
         }
     }
 }
 
-void user_directory::take(const eventlog::recorded_event& event) {
-    if (!event.stream.starts_with(user_stream_prefix)) {
-        // The metadata of a user's stream: a soft delete removes the user.
-        const std::string login = event.stream.substr(2 + user_stream_prefix.size());
-        if (eventlog::parse_stream_metadata(event.data).soft_deleted()) {
-            const std::lock_guard lock(mutex_);
-            const auto known = users_.find(login);
-            if (known != users_.end() && known->second.position < event.position) {
-                users_.erase(known);
-            }
-        }
-        return;
+awaitable<void> user_directory::take_change(eventlog::recorded_event event) {
+    if (event.stream.starts_with(user_stream_prefix)) {
+        (void)take(event);
+        co_return;
     }
+    // The metadata of a user's stream: what it hides is no user any more.
+    const std::string login = login_of(event.stream.substr(2));
+    for (auto known = co_await load_user(login); !known; known = co_await load_user(login)) {
+        forget(login, event.position); // until it can be read
+        base::log_error("esdb", "a user's stream cannot be read; trying again",
+                        {{"stream", event.stream}, {"cause", known.error().message}});
+        if (!co_await runtime::wait_for(retry_pause)) {
+            co_return;
+        }
+    }
+}
+
+bool user_directory::take(const eventlog::recorded_event& event) {
     auto user = decode_user(event);
     if (!user) {
-        base::log_warning("esdb", "an event in a user's stream is not a user",
-                          {{"stream", event.stream}, {"type", event.type}});
-        return;
+        damaged_ = true;
+        complain(login_of(event.stream), event.revision == eventlog::tombstone_revision
+                                             ? "it is tombstoned"
+                                             : "its last event is no user");
+        forget(login_of(event.stream), event.position);
+        return false;
     }
     const std::lock_guard lock(mutex_);
     entry& known = users_[user->login_name];
     if (known.user.login_name.empty() || known.position < event.position) {
         known = {.user = std::move(*user), .revision = event.revision, .position = event.position};
+    }
+    return true;
+}
+
+void user_directory::forget(const std::string& login, base::position position) {
+    const std::lock_guard lock(mutex_);
+    const auto known = users_.find(login);
+    if (known != users_.end() && known->second.position <= position) {
+        users_.erase(known);
     }
 }
 
@@ -220,6 +342,17 @@ awaitable<base::status> user_directory::create(user_record user, std::string pas
             co_return fail(valid.error());
         }
     }
+    const auto end = co_await load_user(user.login_name);
+    if (!end) {
+        co_return fail(end.error());
+    }
+    if (end->tombstoned) {
+        co_return fail(errc::invalid_argument,
+                       "the login name '" + user.login_name +
+                           "' cannot be used again, because its stream was tombstoned: choose "
+                           "another one",
+                       "login_ended", "login_name");
+    }
     if (find(user.login_name)) {
         co_return fail(errc::already_exists, "there is a user '" + user.login_name + "' already",
                        "user_conflict", "login_name");
@@ -227,7 +360,7 @@ awaitable<base::status> user_directory::create(user_record user, std::string pas
     if (auto put = co_await put_password(user, std::move(password)); !put) {
         co_return put;
     }
-    co_return co_await write("$UserCreated", std::move(user), expected_revision::no_stream(), true);
+    co_return co_await write("$UserCreated", std::move(user), end->next, true);
 }
 
 awaitable<base::status> user_directory::update(std::string login, std::string full_name,
@@ -326,7 +459,7 @@ awaitable<base::status> user_directory::write(std::string_view type, user_record
     writes[0].stream = user_stream(user.login_name);
     writes[0].expected = expected;
     writes[0].events.push_back(user_event(type, user, base::uuid::make_random(random_)));
-    if (listed) {
+    if (listed && !unlisted_) {
         stream_write& list = writes.emplace_back();
         list.stream = user_list_stream;
         list.events.push_back({.id = base::uuid::make_random(random_),

@@ -12,6 +12,7 @@
 #include "eventstore/event_store.hpp"
 #include "runtime/task_group.hpp"
 
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -26,10 +27,13 @@ public:
                    base::clock& clock, base::random_source& random,
                    runtime::any_io_executor executor);
 
-    // Reads the users and begins to follow their streams. With no user at all it makes `admin` (of
-    // "$admins") with a random password and gives that password: it is kept nowhere else. Errors:
-    // those of the store.
-    [[nodiscard]] awaitable<base::result<std::optional<std::string>>> start();
+    // Reads the users and begins to follow their streams. A stream that is tombstoned, or whose
+    // last event is no user, counts as empty: that user is nobody, and it is logged as an error.
+    // With no user at all, or when such a loss took the last administrator, it makes `admin`
+    // (`admin-2`, ... where that login cannot be used again) of "$admins" with a random password
+    // and gives both; if the store takes no writes now, that is logged and the next start tries
+    // again. Errors: those of the store's reads.
+    [[nodiscard]] awaitable<base::result<std::optional<first_user>>> start();
     [[nodiscard]] awaitable<void> stop();
 
     // Errors: unauthenticated (unknown, disabled or wrong password: not said which), rate_limited
@@ -38,8 +42,9 @@ public:
     [[nodiscard]] awaitable<base::result<principal>> authenticate(credentials given,
                                                                   std::string source);
 
-    // Changes. Errors: invalid_argument, not_found, already_exists, conflict (someone else changed
-    // the user meanwhile), rate_limited, and those of the store.
+    // Changes. Errors: invalid_argument (also: the stream of a new login is tombstoned), not_found,
+    // already_exists, conflict (someone else changed the user meanwhile), rate_limited, and those
+    // of the store.
     [[nodiscard]] awaitable<base::status> create(user_record user, std::string password);
     // An empty `password` leaves it as it is.
     [[nodiscard]] awaitable<base::status> update(std::string login, std::string full_name,
@@ -65,9 +70,25 @@ private:
         base::steady_time known_until{};
     };
 
+    // Where a user's stream stands, for the next write to it.
+    struct stream_end {
+        eventlog::expected_revision next = eventlog::expected_revision::no_stream();
+        bool tombstoned = false;
+    };
+
     awaitable<base::status> load();
+    awaitable<base::result<std::vector<std::string>>> listed_logins();
+    awaitable<base::result<std::vector<std::string>>> stored_logins();
+    // Reads the last event of a user's stream: afterwards the user is known, or not.
+    awaitable<base::result<stream_end>> load_user(std::string login);
+    awaitable<std::optional<first_user>> make_administrator();
     awaitable<void> follow(std::optional<base::position> from);
-    void take(const eventlog::recorded_event& event);
+    awaitable<void> take_change(eventlog::recorded_event event);
+    // False: the event holds no user, and there is none of that stream now.
+    bool take(const eventlog::recorded_event& event);
+    void forget(const std::string& login,
+                base::position position); // unless something newer is known
+    [[nodiscard]] bool needs_administrator() const;
     [[nodiscard]] std::optional<entry> entry_of(const std::string& login) const;
     awaitable<base::status> write(std::string_view type, user_record user,
                                   eventlog::expected_revision expected, bool listed);
@@ -82,6 +103,8 @@ private:
     runtime::task_group tasks_;
     accounts::failure_guard failures_;
     std::string cache_key_;
+    std::atomic<bool> damaged_ = false;  // a user was lost, or the list of them
+    std::atomic<bool> unlisted_ = false; // `$users` is tombstoned: it takes no more names
     mutable std::mutex mutex_;
     std::map<std::string, entry> users_;
     std::shared_ptr<eventstore::subscription> following_;

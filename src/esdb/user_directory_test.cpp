@@ -24,7 +24,11 @@ protected:
             std::make_unique<user_directory>(*store_, hasher_, clock_, random_, engine_.executor());
         auto made = engine_.run(users_->start());
         EXPECT_TRUE(made.has_value());
-        return made.value_or(std::nullopt);
+        if (!made || !*made) {
+            return std::nullopt;
+        }
+        login_ = (*made)->login;
+        return (*made)->password;
     }
     void close() {
         if (users_) {
@@ -49,6 +53,27 @@ protected:
         return outcome ? errc::internal : outcome.error().code;
     }
 
+    // As a program without the rule of the reserved streams could have written.
+    void plant(std::string stream, eventlog::stream_write::action what,
+               std::vector<eventlog::new_event> events = {}) {
+        std::vector<eventlog::stream_write> writes;
+        writes.push_back({std::move(stream), {}, std::move(events), what});
+        const auto done = engine_.run(store_->append(std::move(writes)));
+        ASSERT_TRUE(done) << done.error().message;
+    }
+    void plant_event(std::string stream, std::string type, std::string data) {
+        plant(std::move(stream), action::append,
+              {{base::uuid::make_random(random_), std::move(type), std::move(data), {}}});
+    }
+    void await_forgotten(const std::string& login) {
+        for (int i = 0; i < 3000 && users_->find(login); ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+        EXPECT_FALSE(users_->find(login)) << login;
+    }
+    using action = eventlog::stream_write::action;
+
+    std::string login_; // of the administrator that a start made
     base::manual_clock clock_{base::utc_time(std::chrono::hours(500'000))};
     base::seeded_random random_{7};
     std::unique_ptr<eventstore::event_store> store_ = eventstore::make_memory_store(clock_);
@@ -114,6 +139,67 @@ TEST_F(user_directory_test, disabled_and_removed_users_are_refused) {
     EXPECT_TRUE(log_in("alice", "back again").has_value());
 }
 
+TEST_F(user_directory_test, a_user_whose_stream_is_ended_is_not_let_in_any_more) {
+    open();
+    const std::string hidden = R"({"$tb":7})";
+    for (const auto* login : {"alice", "bob", "carol", "dave"}) {
+        ASSERT_TRUE(create(login, "correct horse"));
+        ASSERT_TRUE(log_in(login, "correct horse"));
+    }
+    plant("$user-alice", action::tombstone);
+    plant("$user-bob", action::soft_delete);
+    plant_event("$user-carol", "$UserUpdated", "no user");
+    plant_event("$$$user-dave", "$metadata", hidden);
+    for (const auto* login : {"alice", "bob", "carol", "dave"}) {
+        await_forgotten(login);
+        EXPECT_EQ(code_of(log_in(login, "correct horse")), errc::unauthenticated) << login;
+    }
+    close();
+    EXPECT_FALSE(open()) << "there is an administrator";
+    for (const auto* login : {"alice", "bob", "carol", "dave"}) {
+        EXPECT_EQ(code_of(log_in(login, "correct horse")), errc::unauthenticated) << login;
+    }
+    const auto ended = create("alice", "correct horse");
+    EXPECT_EQ(ended.error().reason, "login_ended");
+    EXPECT_EQ(ended.error().field, "login_name");
+    for (const auto* login : {"bob", "carol", "dave"}) {
+        EXPECT_TRUE(create(login, "another one")) << login;
+    }
+    EXPECT_TRUE(log_in("carol", "another one"));
+}
+
+TEST_F(user_directory_test, an_administrator_who_was_lost_is_replaced) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse"));
+    close();
+    plant("$user-admin", action::tombstone);
+    const auto password = open();
+    ASSERT_TRUE(password.has_value());
+    EXPECT_EQ(login_, "admin-2");
+    EXPECT_TRUE(log_in("admin-2", *password)->has_role("$admins"));
+    EXPECT_TRUE(log_in("alice", "correct horse"));
+    close();
+    EXPECT_FALSE(open()) << "once";
+}
+
+TEST_F(user_directory_test, without_the_list_the_users_are_still_found) {
+    const auto password = open();
+    ASSERT_TRUE(create("alice", "correct horse"));
+    close();
+    plant_event("$$$users", "$metadata", R"({"$maxCount":1})");
+    EXPECT_FALSE(open());
+    EXPECT_TRUE(log_in("admin", *password));
+    close();
+    plant("$users", action::tombstone);
+    EXPECT_FALSE(open());
+    EXPECT_TRUE(log_in("admin", *password));
+    EXPECT_TRUE(log_in("alice", "correct horse"));
+    ASSERT_TRUE(create("bob", "battery staple"));
+    close();
+    EXPECT_FALSE(open());
+    EXPECT_TRUE(log_in("bob", "battery staple"));
+}
+
 TEST_F(user_directory_test, guessing_is_slowed_down) {
     open();
     ASSERT_TRUE(create("alice", "correct horse").has_value());
@@ -146,6 +232,12 @@ TEST_F(user_directory_test, what_is_wrong_is_named) {
     open();
     EXPECT_EQ(create("", "correct horse").error().field, "login_name");
     EXPECT_EQ(create("a/b", "correct horse").error().field, "login_name");
+    EXPECT_EQ(create("\xff", "correct horse").error().field, "login_name");
+    EXPECT_EQ(create("Ünal", "correct horse").error().field, "login_name");
+    for (const char* login : {"佐々木", "ユーザー", "李花", "韩立", "ünal"}) {
+        EXPECT_TRUE(create(login, "correct horse")) << login;
+        EXPECT_TRUE(log_in(login, "correct horse")) << login;
+    }
     EXPECT_EQ(create("alice", "short").error().field, "password");
     EXPECT_EQ(create("alice", "correct horse", {""}).error().field, "groups");
     EXPECT_EQ(code_of(engine_.run(users_->update("nobody", "", {}, ""))), errc::not_found);

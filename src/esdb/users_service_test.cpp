@@ -24,7 +24,7 @@ protected:
             std::make_unique<user_directory>(*store_, hasher_, clock_, random_, engine_.executor());
         auto made = engine_.run(directory_->start());
         ASSERT_TRUE(made.has_value() && made->has_value());
-        password_ = **made;
+        password_ = (*made)->password;
         rules_ = make_access_control(*directory_, *store_, {});
         add_users(methods_, *rules_, directory_.get());
         add_projections(methods_, *rules_, *store_);
@@ -172,6 +172,42 @@ TEST_F(secured_test, stream_rights_follow_the_lists_at_once) {
     EXPECT_TRUE(allowed("alice", stream_right::write, "player-2"));
     ASSERT_TRUE(write("$settings", R"({"$userStreamAcl":{"$w":"$admins"}})"));
     EXPECT_FALSE(allowed("alice", stream_right::write, "player-2"));
+}
+
+TEST_F(secured_test, no_list_opens_a_stream_on_which_the_server_relies) {
+    const auto write = [&](std::string stream, std::string data,
+                           eventstore::stream_write::action what) {
+        std::vector<eventstore::stream_write> writes(1);
+        writes[0].stream = std::move(stream);
+        writes[0].what = what;
+        if (!data.empty()) {
+            writes[0].events.push_back({.id = base::uuid::make_random(random_),
+                                        .type = "$metadata",
+                                        .data = std::move(data),
+                                        .metadata = {}});
+        }
+        return engine_.run(store_->append(std::move(writes))).has_value();
+    };
+    const principal alice{.name = "alice", .groups = {}};
+    const auto allowed = [&](stream_right right, std::string stream) {
+        return engine_.run(rules_->may_access(alice, right, std::move(stream)));
+    };
+    constexpr auto append = eventstore::stream_write::action::append;
+    const std::string open = R"({"$r":"$all","$w":"$all","$d":"$all","$mr":"$all","$mw":"$all"})";
+    ASSERT_TRUE(write("$settings", R"({"$systemStreamAcl":)" + open + "}", append));
+    for (const char* stream : {"$settings", "$$$settings", "$user-bob", "$$$user-bob", "$users",
+                               "$scavenges", "$persistentSubscriptionConfig"}) {
+        ASSERT_TRUE(stream[1] == '$' ||
+                    write(std::string("$$") + stream, R"({"$acl":)" + open + "}", append));
+        EXPECT_TRUE(allowed(stream_right::read, stream)) << stream;
+        EXPECT_EQ(allowed(stream_right::write, stream).error().code, base::errc::forbidden);
+        EXPECT_EQ(allowed(stream_right::remove, stream).error().code, base::errc::forbidden);
+    }
+    EXPECT_TRUE(allowed(stream_right::write, "$mine"));
+    // Without its settings the built-in lists hold.
+    ASSERT_TRUE(write("$settings", "", eventstore::stream_write::action::tombstone));
+    EXPECT_TRUE(allowed(stream_right::write, "player-1"));
+    EXPECT_EQ(allowed(stream_right::write, "$mine").error().code, base::errc::forbidden);
 }
 
 } // namespace
