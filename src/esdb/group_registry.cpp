@@ -155,6 +155,12 @@ awaitable<base::result<std::vector<group_definition>>> group_registry::read_list
     if (!page) {
         co_return base::fail(std::move(page.error()));
     }
+    if (page->events.empty() && page->last) {
+        base::log_error("esdb",
+                        "the list of persistent subscriptions was deleted. Create the "
+                        "subscriptions again",
+                        {{"stream", stream}});
+    }
     std::vector<group_definition> definitions;
     for (const auto& event : page->events) {
         auto parsed = parse_config(event.data);
@@ -181,7 +187,9 @@ awaitable<base::status> group_registry::load() {
         co_return base::fail(std::move(definitions.error()));
     }
     for (group_definition& one : *definitions) {
-        co_await run(std::move(one));
+        if (!find_group(one.key())) { // a list of others may name one twice
+            co_await run(std::move(one));
+        }
     }
     const std::lock_guard lock(mutex_);
     doubtful_ = false;

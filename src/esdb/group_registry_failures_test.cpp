@@ -85,6 +85,24 @@ TEST_P(group_registry_failures_test, a_list_that_is_tombstoned_goes_on_elsewhere
     EXPECT_TRUE(is_reserved(std::string(group_config_stream) + "-1"));
 }
 
+TEST_P(group_registry_failures_test, a_list_that_is_hidden_is_written_anew) {
+    ASSERT_TRUE(create(define("s-1")));
+    plant(group_config_stream, eventstore::stream_write::action::soft_delete);
+    reopen();
+    EXPECT_EQ(registry_->find("s-1::g").error().code, errc::not_found);
+    ASSERT_TRUE(create(define("s-2", {.max_retry_count = 7})));
+    reopen();
+    EXPECT_EQ(running_retries("s-2"), 7);
+}
+
+TEST_P(group_registry_failures_test, a_group_named_twice_in_the_list_runs_once) {
+    const auto text = config_text({define("s-1", {.max_retry_count = 7}), define("s-1")},
+                                  base::utc_time{}, "somebody");
+    plant_data(group_config_stream, text);
+    reopen();
+    EXPECT_EQ(running_retries("s-1"), 7);
+}
+
 TEST_P(group_registry_failures_test, a_list_that_is_not_understood_is_the_one_before_it) {
     ASSERT_TRUE(create(define("s-1", {.max_retry_count = 7})));
     plant_data(group_config_stream, "{");

@@ -126,8 +126,9 @@ private:
     std::uint64_t items_ = 0;
     std::uint64_t items_told_ = 0;
     base::steady_time since_;
-    std::size_t event_size_ = 0; // of the last page, on the average
-    std::size_t running_ = 0;    // coroutines
+    // Bytes, of the last page on the average; before, a guess that keeps the first page small.
+    std::size_t event_size_ = 1u << 20;
+    std::size_t running_ = 0; // coroutines
     bool replaying_ = false;
     bool reading_ = false; // a page is asked for
     bool caught_up_ = false;

@@ -198,6 +198,10 @@ awaitable<base::result<user_directory::stream_end>> user_directory::load_user(st
         co_return stream_end{.tombstoned = true};
     }
     if (page->events.empty()) {
+        if (page->last && !page->soft_deleted) {
+            damaged_ = true;
+            complain(login, "its events are hidden");
+        }
         forget(login, head);
         co_return stream_end{.next = page->soft_deleted ? expected_revision::no_stream()
                                                         : expected_revision::after(page->last)};
