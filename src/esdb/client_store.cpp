@@ -13,13 +13,14 @@ class client_store final : public event_store {
 public:
     client_store(event_store& inner, protection level) : inner_(inner), level_(level) {}
 
-    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) override {
+    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes,
+                                                   append_terms terms) override {
         for (const stream_write& write : writes) {
             if (auto allowed = check_client_write(write, level_); !allowed) {
                 co_return base::fail(std::move(allowed.error()));
             }
         }
-        co_return co_await inner_.append(std::move(writes));
+        co_return co_await inner_.append(std::move(writes), std::move(terms));
     }
 
     awaitable<base::result<stream_page>>

@@ -27,12 +27,12 @@ public:
     [[nodiscard]] bool failed() const { return fails_at_ != 0 && count_ >= fails_at_; }
 
     boost::asio::awaitable<base::result<eventstore::append_outcome>>
-    append(std::vector<eventstore::stream_write> writes) override {
+    append(std::vector<eventstore::stream_write> writes, eventstore::append_terms terms) override {
         if (!fails()) {
-            co_return co_await inner_.append(std::move(writes));
+            co_return co_await inner_.append(std::move(writes), std::move(terms));
         }
         if (code_ == base::errc::unknown_outcome) { // it was written
-            (void)co_await inner_.append(std::move(writes));
+            (void)co_await inner_.append(std::move(writes), std::move(terms));
         }
         co_return base::fail(code_, "as told");
     }

@@ -124,7 +124,8 @@ base::status check_client_write(const stream_write& write, protection level) {
     if (rule == nullptr) {
         return {};
     }
-    if (write.what != stream_write::action::append) {
+    if (write.what == stream_write::action::soft_delete ||
+        write.what == stream_write::action::tombstone) {
         return refuse(write.stream, fmt::format("it cannot be deleted; {}", rule->instead));
     }
     if (write.events.empty()) {

@@ -14,8 +14,9 @@ class stale_store final : public event_store {
 public:
     explicit stale_store(event_store& inner) : inner_(inner), head_(inner.head()) {}
 
-    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes) override {
-        return inner_.append(std::move(writes));
+    awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes,
+                                                   append_terms terms) override {
+        return inner_.append(std::move(writes), std::move(terms));
     }
     awaitable<base::result<stream_page>> read_stream(std::string stream, base::revision from,
                                                      direction way,
