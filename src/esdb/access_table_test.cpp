@@ -77,12 +77,12 @@ std::string named(const std::string& stream) {
     return request.SerializeAsString();
 }
 
-std::string batch_to(const std::string& stream) {
+std::string batch_to(const std::string& stream, bool whole = true) {
     client::streams::BatchAppendReq request;
     request.mutable_correlation_id()->set_string("00000000-0000-0000-0000-000000000001");
     request.mutable_options()->mutable_stream_identifier()->set_stream_name(stream);
     request.mutable_options()->mutable_no_stream();
-    request.set_is_final(true);
+    request.set_is_final(whole);
     return request.SerializeAsString();
 }
 
@@ -285,8 +285,9 @@ protected:
     };
     // Calls as that letter. Without a request nothing is sent at all. Ends the call after
     // `answers_max` answers.
+    enum class ending : std::uint8_t { sent, open }; // of the client's messages
     outcome call(char who, const std::string& method, const std::optional<std::string>& request,
-                 std::size_t answers_max = 1) {
+                 std::size_t answers_max = 1, ending after = ending::sent) {
         auto context = make_context();
         if (who != 'n') {
             context->AddMetadata("authorization", passwords_.at(who));
@@ -302,7 +303,11 @@ protected:
         bool alive = turn();
         if (alive && request) {
             const grpc::Slice slice(*request);
-            stream->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+            grpc::WriteOptions options;
+            if (after == ending::sent) {
+                options.set_last_message();
+            }
+            stream->Write(grpc::ByteBuffer(&slice, 1), options, nullptr);
             alive = turn();
         }
         outcome out;
@@ -386,6 +391,19 @@ TEST_F(access_table, nothing_is_received_from_a_caller_who_may_do_nothing) {
                       StatusCode::PERMISSION_DENIED)
                 << one.method;
         }
+    }
+}
+
+// A caller who may write, but not there: nothing is taken beyond the message that says where.
+TEST_F(access_table, the_message_that_names_the_stream_decides) {
+    const std::string streams = "/event_store.client.streams.Streams/";
+    for (const row& one :
+         {row{streams + "Append", named<client::streams::AppendReq>("secret"), admin_only},
+          row{streams + "BatchAppend", batch_to("secret", false), admin_only},
+          row{"/kurrentdb.protocol.v2.streams.StreamsService/AppendSession", session_to("secret"),
+              admin_only}}) {
+        EXPECT_TRUE(is_denied(one, call('u', one.method, one.request, 1, ending::open)))
+            << one.method;
     }
 }
 
