@@ -33,7 +33,13 @@ base::result<esdb::protocol_settings> esdb_options(const settings& options) {
     esdb::protocol_settings out;
     out.server.addresses = addresses_of(in);
     out.server.port = in.port;
-    out.server.calls_max = in.calls_max;
+    out.calls_max = in.calls_max;
+    out.unfinished_bytes_max = in.unfinished_bytes_max;
+    out.append_bytes_max = in.append_bytes_max;
+    out.write_limit = in.commit_timeout;
+    out.server.receive_bytes_max = in.receive_bytes_max;
+    out.server.first_message_limit = in.first_message_timeout;
+    out.server.message_limit = in.message_timeout;
     out.advertised_host = in.advertised_host;
     out.group_bytes_max = in.group_bytes_max;
     if (in.tls_certificate.empty() != in.tls_key.empty()) {

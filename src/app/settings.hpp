@@ -42,6 +42,12 @@ struct esdb_settings {
     std::uint16_t port = 0;
     std::string advertised_host;
     std::size_t calls_max = 0;
+    std::size_t append_bytes_max = 0;
+    std::size_t unfinished_bytes_max = 0;
+    std::size_t receive_bytes_max = 0;
+    milliseconds commit_timeout{};
+    milliseconds first_message_timeout{};
+    milliseconds message_timeout{};
     std::string tls_certificate; // files; empty: no TLS
     std::string tls_key;
     std::string tls_client_authority;

@@ -119,7 +119,11 @@ void add_esdb_keys(config_registry& registry) {
                      "which they reached it."})
         .add({.name = "esdb.calls_max",
               .fallback = whole(8192),
-              .doc = "Calls in progress at once, subscriptions among them; more are refused.",
+              .doc =
+                  "Calls in progress at once; more are refused. Three quarters may be "
+                  "subscriptions and other lasting calls; an eighth is kept for appends, and one "
+                  "for short calls. With TLS one login or address may have half of it, all "
+                  "without a login together a sixteenth.",
               .minimum = 1,
               .maximum = 1'000'000})
         .add({.name = "esdb.tls_certificate",
@@ -145,6 +149,42 @@ void add_esdb_keys(config_registry& registry) {
                      "them never holds more than 64 MiB.",
               .minimum = mebibyte,
               .maximum = 65'536.0 * mebibyte});
+}
+
+void add_esdb_limit_keys(config_registry& registry) {
+    registry
+        .add({.name = "esdb.append_bytes_max",
+              .fallback = 64 * mebibyte,
+              .doc = "Bytes of one append: data, metadata and types of all its events.",
+              .minimum = 1024,
+              .maximum = static_cast<double>(64 * mebibyte)})
+        .add({.name = "esdb.commit_timeout_ms",
+              .fallback = whole(10'000),
+              .doc = "From a complete append to its answer; later the client is told that it timed "
+                     "out.",
+              .minimum = 100,
+              .maximum = 600'000})
+        .add({.name = "esdb.unfinished_bytes_max",
+              .fallback = 512 * mebibyte,
+              .doc = "Bytes that unfinished appends of all clients hold together. With TLS one "
+                     "login or address may hold half of it, all without a login together a "
+                     "sixteenth.",
+              .minimum = static_cast<double>(mebibyte)})
+        .add({.name = "esdb.receive_bytes_max",
+              .fallback = 512 * mebibyte,
+              .doc = "Bytes that messages hold which have not arrived as a whole, and network "
+                     "buffers; beyond it calls are cut off.",
+              .minimum = static_cast<double>(128 * mebibyte)})
+        .add({.name = "esdb.first_message_timeout_ms",
+              .fallback = whole(10'000),
+              .doc = "How long a call may take to send its first message.",
+              .minimum = 100,
+              .maximum = 600'000})
+        .add({.name = "esdb.message_timeout_ms",
+              .fallback = whole(30'000),
+              .doc = "How long a message may take that carries events.",
+              .minimum = 100,
+              .maximum = 600'000});
 }
 
 void add_event_log_keys(config_registry& registry) {
@@ -446,6 +486,7 @@ const config_registry& settings_registry() {
         add_server_keys(made);
         add_http_keys(made);
         add_esdb_keys(made);
+        add_esdb_limit_keys(made);
         add_store_keys(made);
         add_game_keys(made);
         add_limit_keys(made);

@@ -37,7 +37,7 @@ public:
         if (who.has_role(admins_group)) {
             co_return base::status{};
         }
-        if (who.anonymous() && !settings_.anonymous_streams) {
+        if (!is_let_in(who)) {
             co_return denied();
         }
         const access_target target = access_target_of(stream, right);
@@ -57,6 +57,10 @@ public:
         co_return may(who, target, acl, *defaults) ? base::status{} : denied();
     }
 
+    awaitable<base::status> may_use_streams(principal who) override {
+        co_return is_let_in(who) ? base::status{} : denied();
+    }
+
     awaitable<base::status> may_operate(principal who, operation what) override {
         const bool operators_too = what != operation::users;
         const bool may = who.has_role(admins_group) ||
@@ -66,6 +70,9 @@ public:
     }
 
 private:
+    [[nodiscard]] bool is_let_in(const principal& who) const {
+        return !who.anonymous() || settings_.anonymous_streams;
+    }
     static base::status denied() { return fail(errc::forbidden, "Access Denied"); }
     static bool changes(stream_right right) {
         return right != stream_right::read && right != stream_right::read_metadata;

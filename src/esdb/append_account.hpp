@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace immortal::esdb {
 
@@ -16,8 +17,9 @@ namespace immortal::esdb {
 // and what it takes in memory beside its bytes: many small events cost more than their contents.
 class append_account {
 public:
-    explicit append_account(const byte_budget& memory)
-        : charge_(std::make_shared<byte_budget::share>(memory)) {}
+    // `charge`: on the accounts of the caller. `bytes_max`: of the contents of one append.
+    append_account(shared_charge charge, std::size_t bytes_max)
+        : charge_(std::move(charge)), bytes_max_(bytes_max) {}
 
     enum class outcome : std::uint8_t { taken, event_too_large, append_too_large, no_room };
     // Unless taken, nothing changes but size(), which tells the client what was refused.
@@ -28,7 +30,7 @@ public:
             return outcome::event_too_large;
         }
         size_ += contents;
-        if (size_ > eventlog::append_size_max || count_ == eventlog::append_events_max ||
+        if (size_ > bytes_max_ || count_ == eventlog::append_events_max ||
             encoded_ + encoded > eventlog::append_frame_size_max) {
             return outcome::append_too_large;
         }
@@ -40,11 +42,13 @@ public:
         return outcome::taken;
     }
     [[nodiscard]] std::size_t size() const { return size_; } // of the contents
+    [[nodiscard]] std::size_t bytes_max() const { return bytes_max_; }
     // Goes with the append into the store, and stays with it.
     [[nodiscard]] std::shared_ptr<void> charge() const { return charge_; }
 
 private:
-    std::shared_ptr<byte_budget::share> charge_;
+    shared_charge charge_;
+    std::size_t bytes_max_;
     std::size_t size_ = 0;
     std::size_t encoded_ = eventlog::record_header_size; // the frame has a header of its own
     std::size_t count_ = 0;

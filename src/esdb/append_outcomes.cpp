@@ -26,13 +26,16 @@ awaitable<std::optional<std::int64_t>> current_version(eventstore::event_store& 
     co_return info->last ? static_cast<std::int64_t>(info->last->value) : -1;
 }
 
-awaitable<base::status> may_write(const service_context& context, principal who,
-                                  std::string stream) {
-    return context.rules.may_access(std::move(who), stream_right::write, std::move(stream));
+bool is_stream_name(const std::string& stream) {
+    return !stream.empty() && stream.size() <= eventlog::stream_name_size_max;
+}
+
+stream_needs needs_of(const std::string& stream, stream_right right) {
+    return name_fault(stream) ? stream_needs{} : stream_needs{{stream, right}};
 }
 
 std::optional<std::string> name_fault(const std::string& stream) {
-    if (stream.empty() || stream.size() > eventlog::stream_name_size_max) {
+    if (!is_stream_name(stream)) {
         return "A stream name has 1 to 1024 bytes.";
     }
     if (stream == "$all") {

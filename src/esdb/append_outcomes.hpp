@@ -1,6 +1,7 @@
 // Appends through the port: with a deadline, and with what clients want to know of a conflict.
 #pragma once
 
+#include "esdb/access_rule.hpp"
 #include "esdb/service_context.hpp"
 
 #include <memory>
@@ -22,12 +23,12 @@ append_within(eventstore::event_store& store, std::vector<eventstore::stream_wri
 [[nodiscard]] awaitable<std::optional<std::int64_t>> current_version(eventstore::event_store& store,
                                                                      std::string stream);
 
-// The rights that writing `event types` to `stream` needs is `write`; the authorizer knows that
-// `$$x` is the metadata of `x`.
-[[nodiscard]] awaitable<base::status> may_write(const service_context& context, principal who,
-                                                std::string stream);
-
 // Empty: fine. A name that no stream can have.
 [[nodiscard]] std::optional<std::string> name_fault(const std::string& stream);
+[[nodiscard]] bool is_stream_name(const std::string& stream); // "$all" among them
+
+// The need of something that is done to one stream; the authorizer knows that `$$x` is the metadata
+// of `x`. None for a name that no stream can have: the handler refuses it.
+[[nodiscard]] stream_needs needs_of(const std::string& stream, stream_right right);
 
 } // namespace immortal::esdb

@@ -19,6 +19,10 @@ public:
 
 } // namespace
 
+awaitable<base::status> authorizer::may_use_streams(principal /*who*/) {
+    co_return base::status{};
+}
+
 std::string source_of(const std::string& peer) {
     return peer.substr(0, peer.rfind(':'));
 }

@@ -47,6 +47,9 @@ public:
     // `stream`: "$all" for reads of everything. Errors: forbidden, and those of the store.
     virtual awaitable<base::status> may_access(principal who, stream_right right,
                                                std::string stream) = 0;
+    // Whether `who` may have a right to any stream at all: what is asked before anything is
+    // received from them. Errors: forbidden.
+    virtual awaitable<base::status> may_use_streams(principal who);
     // Errors: forbidden.
     virtual awaitable<base::status> may_operate(principal who, operation what) = 0;
 };

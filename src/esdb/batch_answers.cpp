@@ -83,4 +83,37 @@ status internal(std::string message) {
     return make(::google::rpc::INTERNAL, std::move(message), wire::Empty{});
 }
 
+status failure(const base::error& error, const std::string& stream, std::size_t append_bytes_max) {
+    switch (error.code) {
+    case base::errc::deleted:
+        return stream_deleted(stream);
+    case base::errc::forbidden:
+    case base::errc::unauthenticated:
+        return access_denied();
+    case base::errc::timeout:
+    case base::errc::unknown_outcome:
+        return timed_out();
+    case base::errc::too_large:
+        return append_too_large(append_bytes_max);
+    case base::errc::invalid_argument:
+    case base::errc::not_found:
+    case base::errc::already_exists:
+    case base::errc::conflict:
+    case base::errc::rejected:
+    case base::errc::mismatch:
+        return bad_request(error.message);
+    case base::errc::exhausted:
+    case base::errc::rate_limited:
+        return busy("Server Is Busy");
+    case base::errc::unavailable:
+    case base::errc::cancelled:
+    case base::errc::behind:
+        return busy("Server Is Not Ready");
+    case base::errc::corrupt:
+    case base::errc::internal:
+        break;
+    }
+    return internal("The append failed.");
+}
+
 } // namespace immortal::esdb::batch_answers

@@ -1,6 +1,7 @@
 // The in-band errors of BatchAppend. For .cpp files.
 #pragma once
 
+#include "base/result.hpp"
 #include "esproto/convert.hpp"
 #include "esproto/wire/status.pb.h"
 
@@ -20,5 +21,9 @@ using status = ::google::rpc::Status;
 [[nodiscard]] status bad_request(std::string message);
 [[nodiscard]] status busy(std::string message); // not done; trying again may succeed
 [[nodiscard]] status internal(std::string message);
+// Any of our errors but conflict, which needs more. The one place for them, as to_status() is for
+// the other methods.
+[[nodiscard]] status failure(const base::error& error, const std::string& stream,
+                             std::size_t append_bytes_max);
 
 } // namespace immortal::esdb::batch_answers

@@ -104,69 +104,80 @@ awaitable<rpc_status> batch_session::receive_all() {
         if (!*chunk || gone_) {
             co_return rpc_status{};
         }
-        take(std::move(**chunk));
+        co_await take(std::move(**chunk));
     }
 }
 
-void batch_session::take(request chunk) {
+awaitable<void> batch_session::take(request chunk) {
     const auto id = esproto::read_uuid(chunk.correlation_id());
     if (!id) {
-        return; // nobody could tell what the answer is about
+        co_return; // nobody could tell what the answer is about
     }
     batch_pointer pending;
     if (chunk.has_options()) {
-        pending = begin(chunk);
+        pending = co_await begin(chunk);
     } else if (const auto found = unfinished_.find(*id); found != unfinished_.end()) {
         pending = found->second;
     }
     if (pending == nullptr) {
-        return;
+        co_return;
     }
     if (!add_events(*pending, chunk)) {
         pending->deadline.cancel();
         unfinished_.erase(*id);
-        return;
+        co_return;
     }
     if (chunk.is_final()) {
         pending->deadline.cancel();
         unfinished_.erase(*id);
+        auto work = std::make_unique<accepted_work>(call_);
         ++appending_;
-        spawn(append(std::move(pending)));
+        spawn(append(std::move(pending), std::move(work)));
     }
 }
 
-batch_session::batch_pointer batch_session::begin(const request& chunk) {
+awaitable<batch_session::batch_pointer> batch_session::begin(request& chunk) {
     const auto& options = chunk.options();
-    auto made = std::make_shared<batch>(context_.memory, call_.executor());
+    auto made = std::make_shared<batch>(
+        append_account(call_.make_charge(), context_.append_bytes_max), call_.executor());
     made->id = *esproto::read_uuid(chunk.correlation_id());
     made->wire_id = chunk.correlation_id();
     made->write.stream = options.stream_identifier().stream_name();
     if (const auto fault = name_fault(made->write.stream)) {
         fail(*made, batch_answers::bad_request(*fault));
-        return nullptr;
+        co_return nullptr;
     }
     const auto expected = esproto::read_expected_position(options);
     if (!expected) {
         fail(*made, batch_answers::bad_request("The expected revision is missing."));
-        return nullptr;
+        co_return nullptr;
     }
     made->expected = *expected;
     made->write.expected = *to_expected(*expected);
     const auto allowed = time_allowed(options, context_.clock.now(), context_.write_limit);
     if (allowed <= std::chrono::milliseconds(0)) {
         fail(*made, batch_answers::timed_out());
-        return nullptr;
+        co_return nullptr;
     }
     if (unfinished_.size() >= batches_max) {
         fail(*made, batch_answers::busy("Server Is Busy"));
-        return nullptr;
+        co_return nullptr;
+    }
+    // Before a further chunk is read. What stands in this one is dropped at once.
+    const auto may_write = co_await has_rights(context_.rules, call_.caller(),
+                                               needs_of(made->write.stream, stream_right::write));
+    if (!may_write) {
+        chunk.clear_proposed_messages();
+        fail(*made, batch_answers::failure(may_write.error(), made->write.stream,
+                                           context_.append_bytes_max));
+        co_return nullptr;
     }
     made->due = std::chrono::steady_clock::now() + allowed;
     unfinished_.insert_or_assign(made->id, made);
     if (!chunk.is_final()) {
         watch_deadline(made);
     }
-    return made;
+    co_return made;
 }
 
 void batch_session::watch_deadline(const batch_pointer& pending) {
@@ -205,7 +216,7 @@ bool batch_session::add_events(batch& into, request& chunk) {
                                                       eventlog::event_size_max));
             return false;
         case append_account::outcome::append_too_large:
-            fail(into, batch_answers::append_too_large(eventlog::append_size_max));
+            fail(into, batch_answers::append_too_large(context_.append_bytes_max));
             return false;
         case append_account::outcome::no_room:
             fail(into, batch_answers::busy("Server Is Busy"));
@@ -231,7 +242,7 @@ void batch_session::answer(response message) {
     changed_.notify_all();
 }
 
-awaitable<void> batch_session::append(batch_pointer complete) {
+awaitable<void> batch_session::append(batch_pointer complete, std::unique_ptr<accepted_work> work) {
     response message;
     try {
         message = co_await outcome_of(*complete);
@@ -243,13 +254,10 @@ awaitable<void> batch_session::append(batch_pointer complete) {
     message.mutable_stream_identifier()->set_stream_name(complete->write.stream);
     --appending_;
     answer(std::move(message));
+    work.reset();
 }
 
 awaitable<batch_session::response> batch_session::outcome_of(batch& complete) {
-    if (auto allowed = co_await may_write(context_, call_.caller(), complete.write.stream);
-        !allowed) {
-        co_return co_await failure_of(complete, allowed.error());
-    }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(
         complete.due - std::chrono::steady_clock::now());
     const bool any_event = !complete.write.events.empty();
@@ -258,10 +266,17 @@ awaitable<batch_session::response> batch_session::outcome_of(batch& complete) {
                       std::move(complete.write.events), complete.write.what});
     const auto outcome =
         co_await append_within(context_.store, std::move(writes), left, complete.account.charge());
-    if (!outcome) {
-        co_return co_await failure_of(complete, outcome.error());
-    }
     response message;
+    if (!outcome && outcome.error().code == base::errc::conflict) {
+        *message.mutable_error() = batch_answers::wrong_version(
+            complete.expected, co_await current_version(context_.store, complete.write.stream));
+        co_return message;
+    }
+    if (!outcome) {
+        *message.mutable_error() = batch_answers::failure(outcome.error(), complete.write.stream,
+                                                          context_.append_bytes_max);
+        co_return message;
+    }
     auto& success = *message.mutable_success();
     if (outcome->last_revisions.front()) {
         success.set_current_revision(outcome->last_revisions.front()->value);
@@ -273,45 +288,6 @@ awaitable<batch_session::response> batch_session::outcome_of(batch& complete) {
         success.mutable_position()->set_prepare_position(outcome->position.value);
     } else {
         success.mutable_no_position();
-    }
-    co_return message;
-}
-
-awaitable<batch_session::response> batch_session::failure_of(batch& complete,
-                                                             const base::error& error) {
-    response message;
-    auto& out = *message.mutable_error();
-    switch (error.code) {
-    case base::errc::conflict:
-        out = batch_answers::wrong_version(
-            complete.expected, co_await current_version(context_.store, complete.write.stream));
-        break;
-    case base::errc::deleted:
-        out = batch_answers::stream_deleted(complete.write.stream);
-        break;
-    case base::errc::forbidden:
-        out = batch_answers::access_denied();
-        break;
-    case base::errc::timeout:
-    case base::errc::unknown_outcome:
-        out = batch_answers::timed_out();
-        break;
-    case base::errc::too_large:
-        out = batch_answers::append_too_large(eventlog::append_size_max);
-        break;
-    case base::errc::invalid_argument:
-        out = batch_answers::bad_request(error.message);
-        break;
-    case base::errc::exhausted:
-    case base::errc::rate_limited:
-        out = batch_answers::busy("Server Is Busy");
-        break;
-    case base::errc::unavailable:
-    case base::errc::cancelled:
-        out = batch_answers::busy("Server Is Not Ready");
-        break;
-    default:
-        out = batch_answers::internal("The append failed.");
     }
     co_return message;
 }

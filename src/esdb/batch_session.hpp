@@ -36,8 +36,8 @@ private:
     using response = ::event_store::client::streams::BatchAppendResp;
 
     struct batch {
-        batch(const byte_budget& budget, boost::asio::any_io_executor executor)
-            : account(budget), deadline(std::move(executor)) {}
+        batch(append_account charged, boost::asio::any_io_executor executor)
+            : account(std::move(charged)), deadline(std::move(executor)) {}
         base::uuid id;
         ::event_store::client::UUID wire_id; // in the form the client used
         eventstore::stream_write write;
@@ -50,12 +50,11 @@ private:
 
     awaitable<rpc_status> receive_all();
     awaitable<void> write_answers();
-    awaitable<void> append(batch_pointer complete);
+    awaitable<void> append(batch_pointer complete, std::unique_ptr<accepted_work> work);
     awaitable<response> outcome_of(batch& complete);
-    awaitable<response> failure_of(batch& complete, const base::error& error);
 
-    void take(request chunk);
-    batch_pointer begin(const request& chunk);
+    awaitable<void> take(request chunk);
+    awaitable<batch_pointer> begin(request& chunk);
     bool add_events(batch& into, request& chunk);
     void watch_deadline(const batch_pointer& pending);
     void fail(const batch& pending, ::google::rpc::Status status);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "esdb/authorizer.hpp"
+#include "esdb/byte_budget.hpp"
 #include "esdb/rpc_status.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -17,6 +18,10 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <optional>
 #include <string>
+
+namespace google::protobuf {
+class MessageLite;
+}
 
 namespace immortal::esdb {
 
@@ -31,7 +36,8 @@ public:
     [[nodiscard]] virtual boost::asio::any_io_executor executor() const = 0; // the strand
 
     // The client's next message; empty when it has finished sending. One read at a time, beside a
-    // write. Nothing is read from the network before it is asked for (beyond the HTTP/2 window).
+    // write. Nothing is read from the network before it is asked for (beyond the HTTP/2 window). A
+    // message that does not come in time, or is larger than the method takes, ends the call.
     virtual awaitable<std::optional<grpc::ByteBuffer>> read() = 0;
     // After read() gave nothing, for methods that act on the end of the client's messages: whether
     // the client really finished (true), or broke off, which looks the same to read(). Once, before
@@ -43,11 +49,39 @@ public:
     virtual awaitable<bool> write(grpc::ByteBuffer message, more then = more::no) = 0;
     // The last message of the call: sent together with its status, if that is OK. At most once.
     virtual void write_last(grpc::ByteBuffer message) = 0;
+
+    // Whether the method's rule of access lets the caller do what `message` asks for; empty: yes.
+    // receive() does it for every message.
+    virtual awaitable<std::optional<rpc_status>>
+    admit(const google::protobuf::MessageLite& message) = 0;
+    // A read that turns out to be a subscription is counted as one from here on. False: there are
+    // too many.
+    [[nodiscard]] virtual bool begin_lasting() = 0;
+    // For what the request makes us hold, on the accounts of the caller.
+    [[nodiscard]] virtual shared_charge make_charge() = 0;
+
+    // A stop waits for what was accepted and for nothing else: see accepted_work. False: the server
+    // is stopping, and nothing more is accepted.
+    [[nodiscard]] virtual bool begin_work() = 0;
+    virtual void end_work() = 0;
+};
+
+// From the moment at which a request is complete and will be carried out until it has been. The
+// constructor throws operation_aborted when the server is stopping. The call outlives it.
+class accepted_work {
+public:
+    explicit accepted_work(call& accepted);
+    ~accepted_work() { call_.end_work(); }
+    accepted_work(const accepted_work&) = delete;
+    accepted_work& operator=(const accepted_work&) = delete;
+
+private:
+    call& call_;
 };
 
 // Serves one call; its status is sent to the client with its trailers. `asked` lives until the
 // handler has ended. An exception that leaves it (beside cancellation) is logged and becomes
-// UNKNOWN.
+// INTERNAL.
 using handler = std::function<awaitable<rpc_status>(call& asked)>;
 
 } // namespace immortal::esdb

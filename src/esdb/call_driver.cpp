@@ -7,10 +7,12 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/multiple_exceptions.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+#include <fmt/format.h>
 
 #include <exception>
 #include <utility>
@@ -19,10 +21,34 @@ namespace immortal::esdb {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// A message that ends its call.
+struct message_refused : std::exception {
+    explicit message_refused(rpc_status why) : status(std::move(why)) {}
+    [[nodiscard]] const char* what() const noexcept override { return status.message.c_str(); }
+    rpc_status status;
+};
+
+std::string text_of(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "unknown exception";
+    }
+}
+
+} // namespace
+
 call_driver::call_driver(call_host& host)
     : host_(host), strand_(asio::make_strand(host.executor)) {}
 
 call_driver::~call_driver() {
+    // What belongs to the ledger and to the engine ends before the server may think that all has.
+    entry_.reset();
+    timer_.reset();
     host_.destroyed(this);
 }
 
@@ -95,7 +121,7 @@ void call_driver::request_finished(bool ok) {
         done_.held.reset();
         return;
     }
-    refused_ = !host_.arrived(shared_from_this());
+    host_.arrived(shared_from_this());
     asio::post(strand_, [self = shared_from_this()] {
         asio::co_spawn(
             self->strand_, self->run(),
@@ -118,15 +144,47 @@ void call_driver::client_done(bool /*ok*/) {
     });
 }
 
-void call_driver::stop(bool all) {
-    asio::post(strand_, [self = shared_from_this(), all] {
-        const bool wanted =
-            all || (self->method_ != nullptr && self->method_->lasting == duration::lasts);
-        if (wanted && !self->ended_) {
+void call_driver::stop() {
+    asio::post(strand_, [self = shared_from_this()] {
+        const bool lasts = self->method_ != nullptr && self->method_->lasting == duration::lasts;
+        if ((lasts || self->working_ == 0) && !self->ended_) {
             self->stopping_ = true;
             self->cancel_.emit(asio::cancellation_type::terminal);
         }
     });
+}
+
+void call_driver::cut_off() {
+    asio::post(strand_, [self = shared_from_this()] {
+        if (!self->ended_) {
+            self->stopping_ = true;
+            self->cancel_.emit(asio::cancellation_type::terminal);
+        }
+        if (self->write_.outstanding || self->finishing_) {
+            self->context_.TryCancel();
+        }
+    });
+}
+
+bool call_driver::begin_work() {
+    if (!host_.work_begun()) {
+        stopping_ = true;
+        return false;
+    }
+    ++working_;
+    return true;
+}
+
+void call_driver::end_work() {
+    IMMORTAL_ASSERT(working_ > 0);
+    --working_;
+    host_.work_ended();
+}
+
+accepted_work::accepted_work(call& accepted) : call_(accepted) {
+    if (!accepted.begin_work()) {
+        throw boost::system::system_error(asio::error::operation_aborted);
+    }
 }
 
 void call_driver::read_finished(bool ok) {
@@ -139,13 +197,114 @@ void call_driver::write_finished(bool ok) {
 
 void call_driver::finish_finished(bool /*ok*/) {} // the tag was what kept the driver
 
-awaitable<std::optional<grpc::ByteBuffer>> call_driver::read() {
-    incoming_.Clear();
-    stream_.Read(&incoming_, begin(read_));
-    if (!co_await completion(read_)) {
-        co_return std::nullopt;
+// A place at the gate while a read is under way, given back when the message is there.
+class call_driver::gate_place {
+public:
+    explicit gate_place(call_driver& owner) : owner_(owner) {}
+    ~gate_place() {
+        if (held_) {
+            owner_.host_.gate->leave(owner_.visitor_);
+        }
     }
-    co_return std::move(incoming_);
+    gate_place(const gate_place&) = delete;
+    gate_place& operator=(const gate_place&) = delete;
+    void hold() { held_ = true; }
+
+private:
+    call_driver& owner_;
+    bool held_ = false;
+};
+
+bool call_driver::is_gated() const {
+    return method_->receives == intake::messages ||
+           (method_->receives != intake::open_ended && received_ == 0);
+}
+
+// Of a method without an end only the first message has a deadline.
+std::chrono::milliseconds call_driver::limit_of_next() const {
+    const bool payload = received_ > 0 || method_->receives == intake::large;
+    return payload ? host_.message_limit : host_.first_message_limit;
+}
+
+// One timer for all messages of the call: it looks at what is due when it fires, and goes on.
+void call_driver::watch_deadline() {
+    watching_ = true;
+    timer_->expires_at(due_);
+    timer_->async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+        if (cancelled) {
+            return; // the call is over, or something is due sooner
+        }
+        self->watching_ = false;
+        if (self->due_ == time_point::max()) {
+            return;
+        }
+        if (std::chrono::steady_clock::now() < self->due_) {
+            self->watch_deadline();
+            return;
+        }
+        self->late_ = true;
+        for (operation* const awaited : {&self->place_, &self->read_}) {
+            if (auto resume = std::exchange(awaited->resume, nullptr)) {
+                resume(false);
+                return;
+            }
+        }
+    });
+}
+
+// Returns with a place; leaves none behind when it throws.
+awaitable<void> call_driver::enter_gate() {
+    visitor_.login = caller_.name;
+    visitor_.granted = [self = shared_from_this()] { self->settle(self->place_, true); };
+    if (host_.gate->enter(visitor_)) {
+        visitor_.granted = nullptr;
+        co_return;
+    }
+    place_.outstanding = true;
+    std::exception_ptr failed;
+    try {
+        (void)co_await completion(place_);
+    } catch (...) {
+        failed = std::current_exception();
+    }
+    if (failed && !host_.gate->withdraw(visitor_)) {
+        host_.gate->leave(visitor_); // the place was granted at that moment
+    }
+    visitor_.granted = nullptr;
+    if (failed) {
+        std::rethrow_exception(failed);
+    }
+}
+
+awaitable<std::optional<grpc::ByteBuffer>> call_driver::read() {
+    const bool timed = received_ == 0 || method_->receives == intake::messages;
+    if (timed) {
+        due_ = std::chrono::steady_clock::now() + limit_of_next();
+        if (!watching_ || due_ < timer_->expiry()) {
+            watch_deadline();
+        }
+    }
+    std::optional<grpc::ByteBuffer> message;
+    {
+        gate_place place(*this);
+        if (is_gated()) {
+            co_await enter_gate();
+            place.hold();
+        }
+        incoming_.Clear();
+        stream_.Read(&incoming_, begin(read_));
+        if (co_await completion(read_)) {
+            message = std::move(incoming_);
+        }
+    }
+    due_ = time_point::max();
+    ++received_;
+    if (message && method_->receives == intake::small && message->Length() > small_message_max) {
+        throw message_refused(
+            refusal::too_large(fmt::format("The request has {} bytes; at most {} are taken.",
+                                           message->Length(), small_message_max)));
+    }
+    co_return message;
 }
 
 awaitable<bool> call_driver::confirm_end() {
@@ -196,46 +355,113 @@ void call_driver::read_headers() {
     }
 }
 
-awaitable<rpc_status> call_driver::serve() {
-    if (refused_) {
+rpc_status call_driver::denied(const base::error& error) const {
+    const auto denial = method_->access.denial;
+    return denial != nullptr ? denial(error, error.field, caller_) : to_status(error, error.field);
+}
+
+// Empty: go on.
+awaitable<std::optional<rpc_status>> call_driver::let_in() {
+    entry_ = host_.callers->open(address_of_peer(headers_.peer), method_->kind);
+    if (!entry_) {
         co_return refusal::too_busy();
     }
-    method_ = host_.methods->find(context_.method());
-    if (method_ == nullptr) {
-        co_return rpc_status{grpc::StatusCode::UNIMPLEMENTED, "The method is not implemented."};
-    }
-    read_headers();
     auto who = co_await host_.rules->authenticate(headers_);
     if (!who) {
         co_return to_status(who.error(), "");
     }
     caller_ = std::move(*who);
+    if (!entry_->identify(caller_.name)) {
+        co_return refusal::too_busy();
+    }
+    const auto allowed = co_await may_call(*host_.rules, method_->access, caller_);
+    co_return allowed ? std::nullopt : std::optional(denied(allowed.error()));
+}
+
+awaitable<std::optional<rpc_status>>
+call_driver::admit(const google::protobuf::MessageLite& message) {
+    if (method_->access.what != access_rule::kind::streams) {
+        co_return std::nullopt;
+    }
+    stream_needs needs = method_->access.needs(message);
+    if (needs.empty()) {
+        co_return std::nullopt;
+    }
+    const auto allowed = co_await has_rights(*host_.rules, caller_, std::move(needs));
+    co_return allowed ? std::nullopt : std::optional(denied(allowed.error()));
+}
+
+bool call_driver::begin_lasting() {
+    return entry_->turn(call_kind::lasting);
+}
+
+shared_charge call_driver::make_charge() {
+    return entry_->make_charge();
+}
+
+awaitable<rpc_status> call_driver::serve() {
+    read_headers();
+    method_ = host_.methods->find(context_.method());
+    if (method_ == nullptr) {
+        co_return rpc_status{grpc::StatusCode::UNIMPLEMENTED, "The method is not implemented."};
+    }
+    if (auto refused = co_await let_in()) {
+        co_return std::move(*refused);
+    }
     co_return co_await method_->serve(*this);
 }
 
+// What an exception means that ended the handler; empty: it was not foreseen. Two coroutines of one
+// handler that are cancelled together end with one exception about both.
+std::optional<rpc_status> call_driver::status_of_failure(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const message_refused& refused) {
+        return refused.status;
+    } catch (const asio::multiple_exceptions& several) {
+        return status_of_failure(several.first_exception());
+    } catch (const boost::system::system_error& e) {
+        if (e.code() != asio::error::operation_aborted) {
+            return std::nullopt;
+        }
+        if (stopping_) {
+            return refusal::not_ready();
+        }
+        if (gone_) {
+            return rpc_status{grpc::StatusCode::CANCELLED, "The call is cancelled."};
+        }
+        if (late_) {
+            return refusal::too_late(
+                fmt::format("The {} message of the request did not come as a whole within {} ms.",
+                            received_ == 0 ? "first" : "next", limit_of_next().count()));
+        }
+        return std::nullopt;
+    } catch (...) {
+        return std::nullopt;
+    }
+}
+
 awaitable<rpc_status> call_driver::serve_guarded() {
-    std::string what = "unknown exception";
+    std::exception_ptr failure;
     try {
         rpc_status status = co_await serve();
         co_return stopping_&& status.is_ok() ? refusal::not_ready() : std::move(status);
-    } catch (const boost::system::system_error& e) {
-        if (e.code() == asio::error::operation_aborted && (stopping_ || gone_)) {
-            co_return stopping_ ? refusal::not_ready()
-                                : rpc_status{grpc::StatusCode::CANCELLED, "The call is cancelled."};
-        }
-        what = e.what();
-    } catch (const std::exception& e) {
-        what = e.what();
-    } catch (...) { // `what` says so already
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (auto status = status_of_failure(failure)) {
+        co_return std::move(*status);
     }
     base::log_error("esdb", "a handler ended with an exception",
-                    {{"method", context_.method()}, {"what", what}});
-    co_return refusal::unknown("Exception was thrown by handler.");
+                    {{"method", context_.method()}, {"what", text_of(failure)}});
+    co_return refusal::failed();
 }
 
 awaitable<void> call_driver::run() {
     rpc_status status = co_await serve_guarded();
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    timer_->cancel();
+    due_ = time_point::max();
     if (write_.outstanding) { // a cancelled handler left it; gRPC wants it ended first
         (void)co_await completion(write_);
     }
@@ -247,6 +473,7 @@ void call_driver::finish(rpc_status status) {
         context_.AddTrailingMetadata(key, key.ends_with("-bin") ? value : printable(value));
     }
     const grpc::Status ending(status.code, status.message);
+    finishing_ = true;
     if (last_ && status.is_ok()) {
         stream_.WriteAndFinish(*last_, grpc::WriteOptions(), ending, begin(finish_));
     } else {

@@ -5,16 +5,31 @@
 // posts the outcome to the call's strand. Everything but the tags is used on the strand only, so
 // there is no lock. A wait that is cancelled leaves its gRPC operation outstanding; its buffers
 // belong to the driver and live until the tag comes back.
+//
+// A call goes through these steps, and may be refused at each:
+//
+//     counted        an entry in the ledger, by address and kind
+//     authenticated  counted by login too
+//     let in         the method's rule, before a byte of the request is received
+//     received       a place at the gate (receive_gate) for each read, a deadline for each message
+//     admitted       the method's rule, on the streams that the message names
+//     accepted       accepted_work: what a stop waits for
+//     carried out    the handler's own business
+//     ended          the status is sent
 #pragma once
 
 #include "esdb/call.hpp"
+#include "esdb/caller_ledger.hpp"
 #include "esdb/method_table.hpp"
+#include "esdb/receive_gate.hpp"
 #include "runtime/engine.hpp"
 
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <grpcpp/generic/async_generic_service.h>
@@ -33,8 +48,13 @@ struct call_host {
     runtime::any_io_executor executor;
     const method_table* methods = nullptr;
     authorizer* rules = nullptr;
-    // On a thread of the queue; false: refuse the call as one too many.
-    std::function<bool(const std::shared_ptr<call_driver>&)> arrived;
+    caller_ledger* callers = nullptr;
+    receive_gate* gate = nullptr;
+    std::chrono::milliseconds first_message_limit{}; // for the first message
+    std::chrono::milliseconds message_limit{};       // for each further one, or one with payload
+    std::function<void(const std::shared_ptr<call_driver>&)> arrived; // on a thread of the queue
+    std::function<bool()> work_begun;            // any thread; false: the server is stopping
+    std::function<void()> work_ended;            // any thread
     std::function<void(call_driver*)> destroyed; // any thread
 };
 
@@ -45,8 +65,11 @@ public:
 
     // Waits for a call to arrive. Once. The queue is not shut down.
     void request();
-    // Cancels a call that lasts, or (`all`) any. Thread-safe.
-    void stop(bool all);
+    // Cancels the call, unless it is carrying out what was accepted. Thread-safe.
+    void stop();
+    // Cancels the call whatever it does, and its answer too if the client does not take it.
+    // Thread-safe.
+    void cut_off();
     // For the queue's threads: `tag` came back.
     static void complete(void* tag, bool ok);
 
@@ -57,8 +80,17 @@ public:
     awaitable<bool> confirm_end() override;
     awaitable<bool> write(grpc::ByteBuffer message, more then) override;
     void write_last(grpc::ByteBuffer message) override;
+    awaitable<std::optional<rpc_status>>
+    admit(const google::protobuf::MessageLite& message) override;
+    [[nodiscard]] bool begin_lasting() override;
+    [[nodiscard]] shared_charge make_charge() override;
+    [[nodiscard]] bool begin_work() override;
+    void end_work() override;
 
 private:
+    using time_point = std::chrono::steady_clock::time_point;
+    class gate_place;
+
     struct operation {
         explicit operation(void (call_driver::*f)(bool)) : finished(f) {}
         void (call_driver::*finished)(bool ok); // on a thread of the queue
@@ -75,7 +107,7 @@ private:
 
     void* begin(operation& op);
     void settle(operation& op, bool ok);       // from any thread
-    awaitable<bool> completion(operation& op); // throws operation_aborted if cancelled
+    awaitable<bool> completion(operation& op); // throws operation_aborted if cancelled, or late_
     void resume_cancelled(operation& op, std::uint64_t wait); // on the strand
     void request_finished(bool ok);
     void client_done(bool ok);
@@ -85,6 +117,13 @@ private:
 
     awaitable<void> run();
     awaitable<rpc_status> serve();
+    awaitable<std::optional<rpc_status>> let_in();
+    [[nodiscard]] rpc_status denied(const base::error& error) const;
+    [[nodiscard]] std::optional<rpc_status> status_of_failure(const std::exception_ptr& failure);
+    awaitable<void> enter_gate();
+    [[nodiscard]] bool is_gated() const;
+    [[nodiscard]] std::chrono::milliseconds limit_of_next() const;
+    void watch_deadline();
     awaitable<rpc_status> serve_guarded();
     void read_headers();
     void finish(rpc_status status);
@@ -102,14 +141,23 @@ private:
     boost::asio::cancellation_signal cancel_;
     grpc::ByteBuffer incoming_;
     std::optional<grpc::ByteBuffer> last_;
+    std::unique_ptr<caller_ledger::entry> entry_;
+    operation place_{nullptr}; // at the gate
+    receive_gate::visitor visitor_;
+    std::optional<boost::asio::steady_timer> timer_{strand_};
+    time_point due_ = time_point::max(); // of the message that is awaited
+    std::size_t received_ = 0;           // messages
+    std::size_t working_ = 0;            // accepted_work objects
     call_headers headers_;
     principal caller_;
     const method* method_ = nullptr;
-    bool begun_ = false;    // something was written
-    bool refused_ = false;  // one call too many; set before the strand runs
-    bool ended_ = false;    // run() is over
-    bool stopping_ = false; // the server cancelled the call
-    bool gone_ = false;     // the client did, or its deadline passed
+    bool begun_ = false;     // something was written
+    bool watching_ = false;  // the timer runs
+    bool late_ = false;      // a message did not come in time
+    bool ended_ = false;     // run() is over
+    bool finishing_ = false; // the status is being sent, or was
+    bool stopping_ = false;  // the server cancelled the call
+    bool gone_ = false;      // the client did, or its deadline passed
 };
 
 } // namespace immortal::esdb

@@ -9,6 +9,9 @@
 namespace immortal::esdb {
 
 void method_table::add(std::string_view service, std::string_view name, method served) {
+    IMMORTAL_ASSERT(served.access.what != access_rule::kind::unstated);
+    IMMORTAL_ASSERT((served.access.what == access_rule::kind::streams) ==
+                    (served.access.needs != nullptr));
     const bool added =
         methods_.emplace(fmt::format("/{}/{}", service, name), std::move(served)).second;
     IMMORTAL_ASSERT(added);

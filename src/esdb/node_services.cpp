@@ -16,7 +16,6 @@ namespace immortal::esdb {
 
 namespace gossip_wire = ::event_store::client::gossip;
 namespace stats_wire = ::event_store::client::monitoring;
-using nothing = ::event_store::client::Empty;
 
 namespace {
 
@@ -70,12 +69,15 @@ node_services::node_services(service_context context, settings options)
       instance_(base::uuid::make_random(context.random)), started_(context.clock.now()) {}
 
 void node_services::add_to(method_table& methods) {
-    methods.add(gossip_wire::Gossip::service_full_name(), "Read",
-                {.serve = unary<nothing, gossip_wire::ClusterInfo>(
-                     [this](call& asked, nothing /*request*/) { return gossip(asked); })});
     methods.add(
-        stats_wire::Monitoring::service_full_name(), "Stats",
-        {.serve = [this](call& asked) { return stats(asked); }, .lasting = duration::lasts});
+        gossip_wire::Gossip::service_full_name(), "Read",
+        {.serve = unasked<gossip_wire::ClusterInfo>([this](call& asked) { return gossip(asked); }),
+         .access = access_rule::everybody()});
+    methods.add(stats_wire::Monitoring::service_full_name(), "Stats",
+                {.serve = [this](call& asked) { return stats(asked); },
+                 .access = access_rule::operating(operation::statistics),
+                 .kind = call_kind::lasting,
+                 .lasting = duration::lasts});
 }
 
 awaitable<rpc_result<gossip_wire::ClusterInfo>> node_services::gossip(call& asked) {
@@ -98,10 +100,6 @@ awaitable<rpc_status> node_services::stats(call& asked) {
     if (!request) {
         co_return request.error();
     }
-    const auto allowed = co_await context_.rules.may_operate(asked.caller(), operation::statistics);
-    if (!allowed) {
-        co_return to_status(allowed.error(), "");
-    }
     const std::chrono::milliseconds period(
         std::clamp(request->refresh_time_period_in_ms(), period_min_ms, period_max_ms));
     for (;;) {
@@ -113,7 +111,7 @@ awaitable<rpc_status> node_services::stats(call& asked) {
         figures["es-log-head"] =
             context_.store.head() ? std::to_string(context_.store.head()->value) : "";
         figures["es-writer-state"] = std::string(state_text(context_.store.state()));
-        figures["es-unfinished-bytes-left"] = std::to_string(context_.memory.left());
+        figures["es-unfinished-bytes-left"] = std::to_string(context_.callers.bytes_left());
         if (!co_await send(asked, message)) {
             co_return rpc_status{};
         }

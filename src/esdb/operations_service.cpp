@@ -294,7 +294,9 @@ void operations_service::stop(runtime::engine& engine) {
 void operations_service::add_to(method_table& methods) {
     const auto name = wire::Operations::service_full_name();
     const auto add = [&](std::string_view method, auto answer) {
-        methods.add(name, method, {.serve = unary(state_.get(), answer)});
+        methods.add(name, method,
+                    {.serve = unary(state_.get(), answer),
+                     .access = access_rule::operating(operation::operations)});
     };
     add("StartScavenge", &state::start_scavenge);
     add("StopScavenge", &state::stop_scavenge);

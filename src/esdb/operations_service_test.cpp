@@ -38,7 +38,7 @@ protected:
     }
     void open_service() {
         service_ = std::make_unique<operations_service>(
-            service_context{*store_, *rules_, clock_, random_, memory_}, engine_.executor(),
+            service_context{*store_, *rules_, clock_, random_, callers_}, engine_.executor(),
             operations_hooks{.scavenges = &log_->scavenges(),
                              .shut_down = [this] { shut_down_ = true; }});
         ASSERT_TRUE(engine_.run(service_->start()));
@@ -74,7 +74,7 @@ protected:
     base::memory_file_system disk_{7};
     base::system_clock clock_;
     base::system_random random_;
-    byte_budget memory_{unfinished_bytes_max};
+    caller_ledger callers_{caller_limits{}};
     std::unique_ptr<eventlog::log> log_;
     std::unique_ptr<eventstore::event_store> store_;
     std::unique_ptr<operations_service> service_;

@@ -185,10 +185,6 @@ awaitable<rpc_status> serve_consumer(call& asked, authorizer& rules, group_regis
     if (options.buffer_size() <= 0) {
         co_return refusal::invalid("The buffer size must be greater than 0.");
     }
-    const auto may = co_await rules.may_access(asked.caller(), stream_right::read, name.stream);
-    if (!may) {
-        co_return to_status(may.error(), name.stream);
-    }
     auto group = groups.find(name.key());
     if (!group) {
         co_return to_group_status(group.error(), name);

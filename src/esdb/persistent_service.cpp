@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 namespace immortal::esdb {
 namespace {
@@ -80,6 +81,14 @@ void write_info(const group_status& in, wire::SubscriptionInfo& out) {
     out.set_parked_message_count(fitting<std::int64_t>(in.parked));
 }
 
+// The options name the group; answers that follow name nothing.
+stream_needs needs_of_consumer(const wire::ReadReq& request) {
+    const group_name name = name_of_group(request.options());
+    const bool named = request.has_options() && !refuse_name(request.options());
+    return named && !name.stream.empty() ? stream_needs{{name.stream, stream_right::read}}
+                                         : stream_needs{};
+}
+
 class persistent_service {
 public:
     persistent_service(authorizer& rules, group_registry& groups)
@@ -137,6 +146,9 @@ public:
         }
         wire::GetInfoResp out;
         write_info((*group)->status(), *out.mutable_subscription_info());
+        if (!co_await may_read(asked, name.stream)) {
+            hide_source(*out.mutable_subscription_info());
+        }
         co_return out;
     }
 
@@ -177,9 +189,19 @@ public:
             co_return refuse(to_status(groups.error(), stream.value_or("")));
         }
         wire::ListResp out;
+        std::map<std::string, bool> readable; // streams
         for (const auto& one : *groups) {
-            if (!stream || one->definition().stream == *stream) {
-                write_info(one->status(), *out.add_subscriptions());
+            const std::string source = one->definition().stream;
+            if (stream && source != *stream) {
+                continue;
+            }
+            const auto [known, is_new] = readable.try_emplace(source, false);
+            if (is_new) {
+                known->second = co_await may_read(asked, source);
+            }
+            write_info(one->status(), *out.add_subscriptions());
+            if (!known->second) {
+                hide_source(*out.mutable_subscriptions()->rbegin());
             }
         }
         if (stream && out.subscriptions().empty()) {
@@ -199,6 +221,15 @@ public:
     awaitable<rpc_status> read(call& asked) { return serve_consumer(asked, rules_, groups_); }
 
 private:
+    // To manage a group is not to read its stream.
+    awaitable<bool> may_read(call& asked, std::string stream) {
+        const auto may = co_await rules_.may_access(asked.caller(), stream_right::read, stream);
+        co_return may.has_value();
+    }
+    static void hide_source(wire::SubscriptionInfo& info) {
+        info.clear_last_known_event_position();
+        info.clear_last_checkpointed_event_position();
+    }
     // Empty: go on.
     awaitable<std::optional<rpc_status>> check(call& asked) {
         const auto may =
@@ -241,7 +272,10 @@ void add_persistent_subscriptions(method_table& methods, authorizer& rules,
     const auto name = wire::PersistentSubscriptions::service_full_name();
     const std::vector<std::string> features{"stream", "all"};
     const auto add = [&](std::string_view method, auto answer) {
-        methods.add(name, method, {.serve = unary(service, answer), .features = features});
+        methods.add(name, method,
+                    {.serve = unary(service, answer),
+                     .access = access_rule::operating(operation::persistent_subscriptions),
+                     .features = features});
     };
     add("Create", &persistent_service::create);
     add("Update", &persistent_service::update);
@@ -252,6 +286,9 @@ void add_persistent_subscriptions(method_table& methods, authorizer& rules,
     add("RestartSubsystem", &persistent_service::restart);
     methods.add(name, "Read",
                 {.serve = [service](call& asked) { return service->read(asked); },
+                 .access = stream_rule<wire::ReadReq, needs_of_consumer>(),
+                 .kind = call_kind::lasting,
+                 .receives = intake::open_ended,
                  .lasting = duration::lasts,
                  .features = features});
 }

@@ -175,7 +175,9 @@ void add_projections(method_table& methods, authorizer& rules, eventstore::event
     const auto add = [&](std::string_view method, auto answer,
                          std::vector<std::string> features = {}) {
         methods.add(name, method,
-                    {.serve = unary(service, answer), .features = std::move(features)});
+                    {.serve = unary(service, answer),
+                     .access = access_rule::operating(operation::projections),
+                     .features = std::move(features)});
     };
     add("Create", &projections_service::create, {"track_emitted_streams"});
     add("Update", &projections_service::update);
@@ -187,7 +189,8 @@ void add_projections(method_table& methods, authorizer& rules, eventstore::event
     add("Result", &projections_service::result);
     add("RestartSubsystem", &projections_service::restart);
     methods.add(name, "Statistics",
-                {.serve = [service](call& asked) { return service->statistics(asked); }});
+                {.serve = [service](call& asked) { return service->statistics(asked); },
+                 .access = access_rule::operating(operation::projections)});
 }
 
 } // namespace immortal::esdb

@@ -32,15 +32,28 @@ struct protocol_server::parts {
                               {.anonymous_streams = settings.security->anonymous_streams})
                         : make_open_authorizer()),
           client_view(make_client_store(store, guarded ? protection::secured : protection::open)),
-          context{*client_view, *rules, clock, random, memory, settings.write_limit},
-          keeping{store, *rules, clock, random, memory, settings.write_limit}, streams(context),
-          streams_v2(context), node(context, {.advertised_host = settings.advertised_host,
-                                              .advertised_port = settings.server.port}),
+          transport(engine, transport_settings(), methods, *rules),
+          context{*client_view,
+                  *rules,
+                  clock,
+                  random,
+                  transport.callers(),
+                  settings.write_limit,
+                  settings.append_bytes_max},
+          keeping{store,
+                  *rules,
+                  clock,
+                  random,
+                  transport.callers(),
+                  settings.write_limit,
+                  settings.append_bytes_max},
+          streams(context), streams_v2(context),
+          node(context, {.advertised_host = settings.advertised_host,
+                         .advertised_port = settings.server.port}),
           operations(keeping, engine.executor(), with_restart(settings.operations)),
           groups_memory(settings.group_bytes_max, settings.metrics),
           groups({store, clock, random, &groups_memory}, engine.executor()),
-          background(engine.executor(), "event store protocol"),
-          transport(engine, settings.server, methods, *rules) {
+          background(engine.executor(), "event store protocol") {
         add_server_features(methods);
         streams.add_to(methods);
         streams_v2.add_to(methods);
@@ -70,6 +83,23 @@ struct protocol_server::parts {
                                  : nullptr;
     }
 
+    // Whoever has no login, or one of many, gets a part of what there is; without users everybody
+    // is the same trusted one.
+    server_settings transport_settings() const {
+        server_settings out = settings.server;
+        out.callers =
+            settings.security
+                ? caller_limits::divided(settings.calls_max, settings.unfinished_bytes_max)
+                : caller_limits::undivided(settings.calls_max, settings.unfinished_bytes_max);
+        if (settings.security) {
+            out.receiving_login_max = std::max<std::size_t>(1, out.receiving_max / 4);
+        }
+        // What is a little too large is received, and refused by its proper name.
+        out.message_size_max = settings.append_bytes_max + settings.append_bytes_max / 4 +
+                               eventlog::event_size_max / 16;
+        return out;
+    }
+
     operations_hooks with_restart(operations_hooks hooks) {
         hooks.restart_subscriptions = [this] { return groups.restart(); };
         return hooks;
@@ -79,11 +109,11 @@ struct protocol_server::parts {
     protocol_settings settings;
     std::unique_ptr<security> guarded; // null: everybody may do everything
     std::unique_ptr<authorizer> rules;
-    byte_budget memory{unfinished_bytes_max};
     std::unique_ptr<eventstore::event_store> client_view;
+    method_table methods;
+    server transport;
     service_context context; // of what clients ask for
     service_context keeping; // of services that write reserved streams
-    method_table methods;
     streams_service streams;
     streams_v2_service streams_v2;
     node_services node;
@@ -91,7 +121,6 @@ struct protocol_server::parts {
     group_memory groups_memory;
     group_registry groups;
     runtime::task_group background;
-    server transport;
     std::optional<first_user> administrator;
     bool begun = false;
 };

@@ -95,17 +95,22 @@ protected:
         namespace streams = ::event_store::client::streams;
         add_server_features(methods_);
         methods_.add("kurrentdb.protocol.v2.streams.StreamsService", "AppendSession",
-                     {.serve = [](call&) -> awaitable<rpc_status> { co_return rpc_status{}; }});
+                     {.serve = [](call&) -> awaitable<rpc_status> { co_return rpc_status{}; },
+                      .access = access_rule::everybody()});
         methods_.add("event_store.client.streams.Streams", "Read",
                      {.serve = [](call& asked) -> awaitable<rpc_status> {
-                         (void)co_await asked.read();
-                         streams::ReadResp none;
-                         none.mutable_stream_not_found();
-                         (void)co_await send(asked, none);
-                         co_return rpc_status{};
-                     }});
+                          (void)co_await asked.read();
+                          streams::ReadResp none;
+                          none.mutable_stream_not_found();
+                          (void)co_await send(asked, none);
+                          co_return rpc_status{};
+                      },
+                      .access = access_rule::everybody()});
         methods_.add("event_store.client.streams.Streams", "BatchAppend",
-                     {.serve = std::move(batch_append), .lasting = duration::lasts});
+                     {.serve = std::move(batch_append),
+                      .access = access_rule::everybody(),
+                      .receives = intake::open_ended,
+                      .lasting = duration::lasts});
         start();
     }
     awaitable<rpc_status> say_who_leads(call& asked) {
@@ -127,7 +132,8 @@ protected:
     void add_gossip() {
         methods_.add("event_store.client.gossip.Gossip", "Read",
                      {.serve = unary<::event_store::client::Empty, gossip::ClusterInfo>(
-                          [this](call&, ::event_store::client::Empty) { return tell_members(); })});
+                          [this](call&, ::event_store::client::Empty) { return tell_members(); }),
+                      .access = access_rule::everybody()});
     }
     awaitable<rpc_result<gossip::ClusterInfo>> tell_members() {
         ++asked_;

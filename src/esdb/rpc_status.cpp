@@ -42,8 +42,16 @@ rpc_status timed_out(std::string what) {
     return {StatusCode::ABORTED, "Operation timed out: " + std::move(what)};
 }
 
-rpc_status unknown(std::string message) {
-    return {StatusCode::UNKNOWN, std::move(message)};
+rpc_status too_late(std::string what) {
+    return {StatusCode::DEADLINE_EXCEEDED, std::move(what)};
+}
+
+rpc_status too_large(std::string what) {
+    return {StatusCode::RESOURCE_EXHAUSTED, std::move(what)};
+}
+
+rpc_status failed() {
+    return {StatusCode::INTERNAL, "The server failed to serve the call; its log says why."};
 }
 
 rpc_status stream_deleted(std::string_view stream) {
@@ -111,6 +119,20 @@ rpc_status not_found(std::string message) {
 
 } // namespace refusal
 
+namespace {
+
+rpc_status unavailable(rpc_status status, const base::error& error) {
+    if (!error.message.empty()) {
+        status.message += ": " + error.message;
+    }
+    if (error.retry_after_ms > 0) {
+        status.trailers.emplace_back("retry-after-ms", std::to_string(error.retry_after_ms));
+    }
+    return status;
+}
+
+} // namespace
+
 rpc_status to_status(const base::error& error, std::string_view stream) {
     switch (error.code) {
     case base::errc::forbidden:
@@ -129,17 +151,24 @@ rpc_status to_status(const base::error& error, std::string_view stream) {
         return refusal::timed_out(error.message);
     case base::errc::exhausted:
     case base::errc::rate_limited:
-        return refusal::too_busy();
+        return unavailable(refusal::too_busy(), error);
     case base::errc::unavailable:
-    case base::errc::cancelled:
+    case base::errc::behind:
+        return unavailable(refusal::not_ready(), error);
+    case base::errc::cancelled: // by our stop; a client that has left is not answered
         return refusal::not_ready();
     case base::errc::already_exists:
         return {StatusCode::ALREADY_EXISTS, error.message};
     case base::errc::conflict:
+    case base::errc::rejected:
+    case base::errc::mismatch:
         return {StatusCode::FAILED_PRECONDITION, error.message};
-    default:
-        return refusal::unknown("Exception was thrown by handler.");
+    case base::errc::corrupt:
+        return {StatusCode::DATA_LOSS, "Stored events fail their checks: " + error.message};
+    case base::errc::internal:
+        break;
     }
+    return refusal::failed();
 }
 
 std::string printable(std::string_view text) {

@@ -38,9 +38,11 @@ namespace refusal {
 [[nodiscard]] rpc_status unauthenticated();
 [[nodiscard]] rpc_status not_ready();
 [[nodiscard]] rpc_status too_busy();
+[[nodiscard]] rpc_status too_late(std::string what); // a message of the client
+[[nodiscard]] rpc_status too_large(std::string what);
 [[nodiscard]] rpc_status invalid(std::string message);
 [[nodiscard]] rpc_status timed_out(std::string what);
-[[nodiscard]] rpc_status unknown(std::string message); // what a handler did not foresee
+[[nodiscard]] rpc_status failed(); // a defect, or a broken environment; the log says more
 [[nodiscard]] rpc_status stream_deleted(std::string_view stream);
 [[nodiscard]] rpc_status stream_not_found(std::string_view stream);
 // Numbers as the protocol has them (esproto::expected); `actual` empty: not known.
@@ -53,8 +55,8 @@ namespace refusal {
 [[nodiscard]] rpc_status not_found(std::string message);
 } // namespace refusal
 
-// Any of our errors; `stream` is the one the call was about (may be empty). Conflicts need more and
-// are told by the caller.
+// Any of our errors, never OK and never UNKNOWN; `stream` is the one the call was about (may be
+// empty). Conflicts need more and are told by the caller.
 [[nodiscard]] rpc_status to_status(const base::error& error, std::string_view stream);
 
 // Trailers are ASCII: text with other bytes is percent-encoded as a whole.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <grpc/support/log.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -21,6 +22,9 @@ namespace {
 constexpr std::size_t waiting_for_calls = 64;  // arrivals that need not wait for us
 constexpr int concurrent_streams_max = 10'000; // of one connection
 constexpr int port_attempts = 5;               // to find a port that is free on every address
+constexpr int lookahead_bytes = 256 * 1024;    // of one call that nobody has read yet
+constexpr int handshake_limit_ms = 20'000;
+constexpr milliseconds farewell_limit{500}; // of a stop: for statuses to reach their clients
 
 void forward_log(gpr_log_func_args* entry) {
     // gRPC tells of every broken connection; what matters is answered to the caller as an error.
@@ -48,6 +52,14 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::optional<tls_
 void set_channel_arguments(grpc::ServerBuilder& builder, const server_settings& settings) {
     builder.SetMaxReceiveMessageSize(static_cast<int>(settings.message_size_max));
     builder.SetMaxSendMessageSize(-1);
+    // The last fence: beyond it gRPC cancels calls. The gate keeps one login far below it.
+    grpc::ResourceQuota quota("esdb");
+    quota.Resize(settings.receive_bytes_max);
+    builder.SetResourceQuota(quota);
+    // A fixed window: what is sent before anybody reads stays small, whatever the line could carry.
+    builder.AddChannelArgument("grpc.http2.bdp_probe", 0);
+    builder.AddChannelArgument("grpc.http2.lookahead_bytes", lookahead_bytes);
+    builder.AddChannelArgument("grpc.server_handshake_timeout_ms", handshake_limit_ms);
     builder.AddChannelArgument("grpc.http2.min_ping_interval_without_data_ms", 1000);
     builder.AddChannelArgument("grpc.http2.max_ping_strikes", 0);
     builder.AddChannelArgument("grpc.http2.max_pings_without_data", 0);
@@ -65,35 +77,47 @@ void set_channel_arguments(grpc::ServerBuilder& builder, const server_settings& 
 struct server::state {
     state(runtime::engine& engine, server_settings given, const method_table& methods,
           authorizer& rules)
-        : settings(std::move(given)) {
+        : settings(std::move(given)), callers(settings.callers),
+          gate(settings.receiving_max, settings.receiving_login_max) {
         host.executor = engine.executor();
         host.methods = &methods;
         host.rules = &rules;
-        host.arrived = [this](const std::shared_ptr<call_driver>& arrival) {
-            return take(arrival);
-        };
+        host.callers = &callers;
+        host.gate = &gate;
+        host.first_message_limit = settings.first_message_limit;
+        host.message_limit = settings.message_limit;
+        host.arrived = [this](const std::shared_ptr<call_driver>& arrival) { take(arrival); };
+        host.work_begun = [this] { return begin_work(); };
+        host.work_ended = [this] { end_work(); };
         host.destroyed = [this](call_driver* gone) { forget(gone); };
     }
 
     base::status check_rules() const;
     bool build(const listening_plan& plan);
     void accept_one();
-    bool take(const std::shared_ptr<call_driver>& arrival);
+    void take(const std::shared_ptr<call_driver>& arrival);
     void forget(call_driver* gone);
+    bool begin_work();
+    void end_work();
     void drive();
-    void cancel_calls(bool all);
+    void cancel_calls(void (call_driver::*how)());
+    void await_work(milliseconds limit);
     void join();
 
     server_settings settings;
+    caller_ledger callers;
+    receive_gate gate;
     call_host host;
     std::unique_ptr<grpc::Server> grpc_server;
     std::vector<std::thread> threads;
     std::uint16_t port = 0;
 
-    std::mutex mutex; // guards what follows
-    std::condition_variable emptied;
-    bool stopping = false;
-    std::size_t drivers = 0;                                  // alive, waiting ones included
+    std::mutex mutex;                // guards what follows
+    std::condition_variable emptied; // of drivers, calls or work
+    bool stopping = false;           // no work is accepted any more
+    bool closed = false;             // no calls either
+    std::size_t working = 0;         // calls that carry out what was accepted
+    std::size_t drivers = 0;         // alive, waiting ones included
     std::map<call_driver*, std::weak_ptr<call_driver>> calls; // in progress
 };
 
@@ -137,7 +161,7 @@ bool server::state::build(const listening_plan& plan) {
 void server::state::accept_one() {
     {
         const std::lock_guard lock(mutex);
-        if (stopping) {
+        if (closed) {
             return;
         }
         ++drivers;
@@ -145,23 +169,49 @@ void server::state::accept_one() {
     std::make_shared<call_driver>(host)->request();
 }
 
-bool server::state::take(const std::shared_ptr<call_driver>& arrival) {
-    bool allowed = false;
+void server::state::take(const std::shared_ptr<call_driver>& arrival) {
+    bool late = false;
     {
         const std::lock_guard lock(mutex);
-        allowed = !stopping && calls.size() < settings.calls_max;
         calls.emplace(arrival.get(), arrival);
+        late = stopping;
+    }
+    if (late) {
+        arrival->stop();
     }
     accept_one();
-    return allowed;
 }
 
 void server::state::forget(call_driver* gone) {
     const std::lock_guard lock(mutex);
     calls.erase(gone);
-    if (--drivers == 0) {
+    --drivers;
+    if (drivers == 0 || (stopping && calls.empty())) {
         emptied.notify_all();
     }
+}
+
+bool server::state::begin_work() {
+    const std::lock_guard lock(mutex);
+    working += stopping ? 0 : 1;
+    return !stopping;
+}
+
+void server::state::end_work() {
+    const std::lock_guard lock(mutex);
+    IMMORTAL_ASSERT(working > 0);
+    if (--working == 0) {
+        emptied.notify_all();
+    }
+}
+
+// Until nothing that was accepted is under way, and then a moment for the answers to go out.
+void server::state::await_work(milliseconds limit) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    std::unique_lock lock(mutex);
+    (void)emptied.wait_until(lock, deadline, [this] { return working == 0; });
+    const auto farewell = std::chrono::steady_clock::now() + farewell_limit;
+    (void)emptied.wait_until(lock, std::min(deadline, farewell), [this] { return calls.empty(); });
 }
 
 void server::state::drive() {
@@ -172,7 +222,7 @@ void server::state::drive() {
     }
 }
 
-void server::state::cancel_calls(bool all) {
+void server::state::cancel_calls(void (call_driver::*how)()) {
     std::vector<std::shared_ptr<call_driver>> alive; // released outside the lock
     {
         const std::lock_guard lock(mutex);
@@ -183,7 +233,7 @@ void server::state::cancel_calls(bool all) {
         }
     }
     for (const auto& driver : alive) {
-        driver->stop(all);
+        ((*driver).*how)();
     }
 }
 
@@ -252,18 +302,26 @@ void server::stop(milliseconds limit) {
         const std::lock_guard lock(s.mutex);
         s.stopping = true;
     }
-    s.cancel_calls(false);
+    s.cancel_calls(&call_driver::stop);
+    s.await_work(limit);
+    {
+        const std::lock_guard lock(s.mutex);
+        s.closed = true;
+    }
+    s.cancel_calls(&call_driver::cut_off);
     // Returns when every call has ended; at the deadline gRPC cancels what is left.
-    const auto deadline =
-        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                     gpr_time_from_millis(static_cast<std::int64_t>(limit.count()), GPR_TIMESPAN));
-    s.grpc_server->Shutdown(deadline);
-    s.cancel_calls(true);
+    s.grpc_server->Shutdown(gpr_time_add(
+        gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(farewell_limit.count(), GPR_TIMESPAN)));
+    s.cancel_calls(&call_driver::cut_off);
     s.join();
 }
 
 std::uint16_t server::port() const {
     return state_->port;
+}
+
+const caller_ledger& server::callers() const {
+    return state_->callers;
 }
 
 std::size_t server::calls() const {

@@ -3,6 +3,7 @@
 
 #include "base/result.hpp"
 #include "esdb/authorizer.hpp"
+#include "esdb/caller_ledger.hpp"
 #include "esdb/method_table.hpp"
 #include "runtime/engine.hpp"
 
@@ -30,10 +31,15 @@ struct server_settings {
     std::uint16_t port = 2113;                // 0: any free one, the same for all addresses
     std::optional<tls_settings> tls = {};     // none: only loopback addresses are allowed
     std::size_t threads = 2;                  // that drive the network; handlers run on the engine
-    std::size_t calls_max = 8'192;            // in progress at once; more are answered UNAVAILABLE
-    std::size_t message_size_max = 65u << 20; // bytes of one received message
-    milliseconds keepalive_time{30'000};      // a silent client is asked after this long,
-    milliseconds keepalive_timeout{20'000};   // and dropped when it does not answer for this long
+    caller_limits callers = {};               // beyond them a call is answered UNAVAILABLE
+    std::size_t message_size_max = 81u << 20; // bytes of one received message
+    std::size_t receive_bytes_max = 512u << 20; // what gRPC may hold of messages that come in
+    std::size_t receiving_max = 16;             // messages that come in at once,
+    std::size_t receiving_login_max = 16;       // for one login
+    milliseconds first_message_limit{10'000};   // from the beginning of a call
+    milliseconds message_limit{30'000};         // for each further message, or one with payload
+    milliseconds keepalive_time{30'000};        // a silent client is asked after this long,
+    milliseconds keepalive_timeout{20'000};     // and dropped when it does not answer for this long
 };
 
 // Thread-safe.
@@ -51,12 +57,14 @@ public:
     // loopback one without TLS; a certificate that cannot be used), unavailable (port taken; the
     // message names it).
     [[nodiscard]] base::status start();
-    // Refuses new calls, cancels those that last, gives the others `limit` to finish and cancels
-    // what is left. Blocks; not from a thread of the engine. A stopped server is not started again.
+    // Cancels every call that carries out nothing: what lasts, what has not sent its request, what
+    // the client does not read. Gives accepted work `limit` to finish, and cancels what is left.
+    // Blocks; not from a thread of the engine. A stopped server is not started again.
     void stop(milliseconds limit);
 
     [[nodiscard]] std::uint16_t port() const; // after start()
     [[nodiscard]] std::size_t calls() const;  // in progress
+    [[nodiscard]] const caller_ledger& callers() const;
 
 private:
     struct state;

@@ -9,7 +9,6 @@ namespace immortal::esdb {
 namespace {
 
 namespace wire = ::event_store::client::server_features;
-using nothing = ::event_store::client::Empty;
 
 std::string lower(std::string_view text) {
     std::string out(text);
@@ -41,10 +40,10 @@ awaitable<rpc_result<wire::SupportedMethods>> get_supported(const method_table& 
 } // namespace
 
 void add_server_features(method_table& methods) {
-    methods.add(
-        wire::ServerFeatures::service_full_name(), "GetSupportedMethods",
-        {.serve = unary<nothing, wire::SupportedMethods>(
-             [&methods](call& /*asked*/, nothing /*request*/) { return get_supported(methods); })});
+    methods.add(wire::ServerFeatures::service_full_name(), "GetSupportedMethods",
+                {.serve = unasked<wire::SupportedMethods>(
+                     [&methods](call& /*asked*/) { return get_supported(methods); }),
+                 .access = access_rule::everybody()});
 }
 
 } // namespace immortal::esdb

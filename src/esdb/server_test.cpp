@@ -29,6 +29,7 @@ constexpr std::size_t message_bytes = 64 * 1024;
 struct probe {
     std::atomic<int> sent{0};
     std::atomic<int> running{0};
+    std::atomic<int> accepted{0};
     std::atomic<int> aborted{0};
     struct counted {
         probe& owner;
@@ -83,6 +84,8 @@ struct probe {
     awaitable<rpc_status> take_time(call& asked) {
         const counted here(*this);
         (void)co_await asked.read();
+        const accepted_work work(asked);
+        ++accepted;
         (void)co_await runtime::wait_for(std::chrono::milliseconds(300));
         (void)co_await send(asked, StatsResp{});
         co_return rpc_status{};
@@ -97,8 +100,9 @@ private:
 class server_test : public server_fixture {
 protected:
     void serve(handler stats, duration lasting = duration::ends_by_itself) {
-        methods_.add(Monitoring::service_full_name(), "Stats",
-                     {.serve = std::move(stats), .lasting = lasting});
+        methods_.add(
+            Monitoring::service_full_name(), "Stats",
+            {.serve = std::move(stats), .access = access_rule::everybody(), .lasting = lasting});
         start();
         stub_ = Monitoring::NewStub(channel_);
     }
@@ -159,8 +163,8 @@ TEST_F(server_test, an_exception_of_a_handler_ends_that_call_only) {
     for (int i = 0; i < 3; ++i) {
         const auto context = make_context();
         const auto status = stub_->Stats(context.get(), {})->Finish();
-        EXPECT_EQ(status.error_code(), grpc::StatusCode::UNKNOWN);
-        EXPECT_EQ(status.error_message(), "Exception was thrown by handler.");
+        EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+        EXPECT_FALSE(status.error_message().empty());
     }
 }
 
@@ -244,7 +248,7 @@ TEST_F(server_test, stopping_lets_a_short_call_finish) {
     serve([this](call& c) { return probe_.take_time(c); });
     const auto context = make_context();
     const auto reader = stub_->Stats(context.get(), {});
-    wait_until([this] { return probe_.running == 1; });
+    wait_until([this] { return probe_.accepted == 1; });
     server_->stop(std::chrono::seconds(30));
     StatsResp message;
     EXPECT_TRUE(reader->Read(&message));
@@ -288,11 +292,12 @@ TEST_F(server_test, stopping_while_clients_leave_ends_every_call_once) {
 }
 
 TEST_F(server_test, refuses_one_call_too_many) {
-    methods_.add(
-        Monitoring::service_full_name(), "Stats",
-        {.serve = [this](call& c) { return probe_.wait_for_ever(c); }, .lasting = duration::lasts});
+    methods_.add(Monitoring::service_full_name(), "Stats",
+                 {.serve = [this](call& c) { return probe_.wait_for_ever(c); },
+                  .access = access_rule::everybody(),
+                  .lasting = duration::lasts});
     auto settings = test_settings();
-    settings.calls_max = 1;
+    settings.callers.calls_max = 1;
     start(settings);
     stub_ = Monitoring::NewStub(channel_);
     const auto first = make_context();
@@ -346,8 +351,9 @@ protected:
         return stub->Stats(&context, {})->Finish();
     }
     void start_with(const tls_settings& tls) {
-        methods_.add(Monitoring::service_full_name(), "Stats",
-                     {.serve = [this](call& c) { return remember(c); }});
+        methods_.add(
+            Monitoring::service_full_name(), "Stats",
+            {.serve = [this](call& c) { return remember(c); }, .access = access_rule::everybody()});
         auto settings = test_settings();
         settings.tls = tls;
         start(settings);

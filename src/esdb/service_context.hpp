@@ -4,14 +4,12 @@
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "esdb/authorizer.hpp"
-#include "esdb/byte_budget.hpp"
+#include "esdb/caller_ledger.hpp"
 #include "eventstore/event_store.hpp"
 
 #include <chrono>
 
 namespace immortal::esdb {
-
-constexpr std::size_t unfinished_bytes_max = 512u << 20; // requests of all calls together
 
 // Everything outlives the services.
 struct service_context {
@@ -19,8 +17,9 @@ struct service_context {
     authorizer& rules;
     base::clock& clock;
     base::random_source& random;
-    byte_budget& memory;
+    const caller_ledger& callers;
     std::chrono::milliseconds write_limit{10'000}; // from a complete append to its answer
+    std::size_t append_bytes_max = eventlog::append_size_max;
 };
 
 } // namespace immortal::esdb

@@ -78,9 +78,9 @@ rpc_status refusal_of(proposal_fault fault) {
     case proposal_fault::metadata_missing:
         return refusal::metadata_missing();
     case proposal_fault::bad_id:
-        return refusal::unknown("An event's identifier must be a UUID and not the empty one.");
+        return refusal::invalid("An event's identifier must be a UUID and not the empty one.");
     default:
-        return refusal::unknown("An event's type must not be empty.");
+        return refusal::invalid("An event's type must not be empty.");
     }
 }
 
@@ -93,7 +93,7 @@ streams_service::receive_append(call& asked, append_account& account, std::int64
         co_return refuse(std::move(first.error()));
     }
     if (!first->has_options()) {
-        co_return refuse(refusal::unknown("The first message of an append has its options."));
+        co_return refuse(refusal::invalid("The first message of an append has its options."));
     }
     eventstore::stream_write write;
     write.stream = first->options().stream_identifier().stream_name();
@@ -115,7 +115,7 @@ streams_service::receive_append(call& asked, append_account& account, std::int64
             co_return write;
         }
         if (!(*message)->has_proposed_message()) {
-            co_return refuse(refusal::unknown("After its options an append has only events."));
+            co_return refuse(refusal::invalid("After its options an append has only events."));
         }
         auto event = to_new_event(*(*message)->mutable_proposed_message());
         if (!event) {
@@ -128,7 +128,7 @@ streams_service::receive_append(call& asked, append_account& account, std::int64
             co_return refuse(
                 refusal::event_too_large(event->id, size_of(*event), eventlog::event_size_max));
         case append_account::outcome::append_too_large:
-            co_return refuse(refusal::append_too_large(eventlog::append_size_max));
+            co_return refuse(refusal::append_too_large(account.bytes_max()));
         case append_account::outcome::no_room:
             co_return refuse(refusal::too_busy());
         }
@@ -137,7 +137,7 @@ streams_service::receive_append(call& asked, append_account& account, std::int64
 }
 
 awaitable<rpc_status> streams_service::append(call& asked) {
-    append_account account(context_.memory);
+    append_account account(asked.make_charge(), context_.append_bytes_max);
     std::int64_t wanted = expected::any;
     auto write = co_await receive_append(asked, account, wanted);
     if (!write) {
@@ -145,9 +145,7 @@ awaitable<rpc_status> streams_service::append(call& asked) {
     }
     const std::string stream = write->stream;
     const bool any_event = !write->events.empty();
-    if (auto allowed = co_await may_write(context_, asked.caller(), stream); !allowed) {
-        co_return to_status(allowed.error(), stream);
-    }
+    const accepted_work work(asked);
     std::vector<eventstore::stream_write> writes;
     writes.push_back(std::move(*write));
     const auto outcome = co_await append_within(context_.store, std::move(writes),
@@ -162,21 +160,15 @@ awaitable<rpc_status> streams_service::append(call& asked) {
         co_return rpc_status{};
     }
     if (outcome.error().reason == "append_too_large") {
-        co_return refusal::append_too_large(eventlog::append_size_max);
+        co_return refusal::append_too_large(context_.append_bytes_max);
     }
     co_return to_status(outcome.error(), stream);
 }
 
 awaitable<rpc_result<base::position>>
-streams_service::end_stream(call& asked, std::string stream, std::optional<std::int64_t> wanted,
-                            action what) {
+streams_service::end_stream(std::string stream, std::optional<std::int64_t> wanted, action what) {
     if (const auto fault = name_fault(stream); fault || !wanted) {
         co_return refuse(refusal::invalid(fault.value_or("The expected revision is missing.")));
-    }
-    const auto allowed =
-        co_await context_.rules.may_access(asked.caller(), stream_right::remove, stream);
-    if (!allowed) {
-        co_return refuse(to_status(allowed.error(), stream));
     }
     std::vector<eventstore::stream_write> writes;
     writes.push_back({stream, *to_expected(*wanted), {}, what});
@@ -193,16 +185,16 @@ streams_service::end_stream(call& asked, std::string stream, std::optional<std::
 }
 
 awaitable<rpc_result<streams_service::delete_response>>
-streams_service::remove(call& asked, delete_request request) {
+streams_service::remove(call& /*asked*/, delete_request request) {
     co_return position_answer<delete_response>(
-        co_await end_stream(asked, request.options().stream_identifier().stream_name(),
+        co_await end_stream(request.options().stream_identifier().stream_name(),
                             esproto::read_expected(request.options()), action::soft_delete));
 }
 
 awaitable<rpc_result<streams_service::tombstone_response>>
-streams_service::tombstone(call& asked, tombstone_request request) {
+streams_service::tombstone(call& /*asked*/, tombstone_request request) {
     co_return position_answer<tombstone_response>(
-        co_await end_stream(asked, request.options().stream_identifier().stream_name(),
+        co_await end_stream(request.options().stream_identifier().stream_name(),
                             esproto::read_expected(request.options()), action::tombstone));
 }
 

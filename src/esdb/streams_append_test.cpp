@@ -84,8 +84,9 @@ TEST_P(streams_append_test, follows_the_table_of_idempotency) {
 TEST_P(streams_append_test, refuses_what_is_not_an_append) {
     append_request event;
     propose(1, *event.mutable_proposed_message());
-    EXPECT_EQ(raw({event}).status.error_code(), StatusCode::UNKNOWN); // options first
-    EXPECT_EQ(raw({options_for("a"), options_for("a")}).status.error_code(), StatusCode::UNKNOWN);
+    EXPECT_EQ(raw({event}).status.error_code(), StatusCode::INVALID_ARGUMENT); // options first
+    EXPECT_EQ(raw({options_for("a"), options_for("a")}).status.error_code(),
+              StatusCode::INVALID_ARGUMENT);
     EXPECT_EQ(raw({options_for("")}).status.error_code(), StatusCode::INVALID_ARGUMENT);
     EXPECT_EQ(raw({options_for("$all")}).status.error_code(), StatusCode::INVALID_ARGUMENT);
     auto unexpected = options_for("a");
@@ -93,10 +94,10 @@ TEST_P(streams_append_test, refuses_what_is_not_an_append) {
     EXPECT_EQ(raw({unexpected}).status.error_code(), StatusCode::INVALID_ARGUMENT);
     auto nil = event;
     nil.mutable_proposed_message()->mutable_id()->set_string(base::uuid{}.text());
-    EXPECT_EQ(raw({options_for("a"), nil}).status.error_code(), StatusCode::UNKNOWN);
+    EXPECT_EQ(raw({options_for("a"), nil}).status.error_code(), StatusCode::INVALID_ARGUMENT);
     auto typeless = event;
     (*typeless.mutable_proposed_message()->mutable_metadata())["type"] = "";
-    EXPECT_EQ(raw({options_for("a"), typeless}).status.error_code(), StatusCode::UNKNOWN);
+    EXPECT_EQ(raw({options_for("a"), typeless}).status.error_code(), StatusCode::INVALID_ARGUMENT);
     auto bare = event;
     bare.mutable_proposed_message()->mutable_metadata()->erase("content-type");
     const auto refused = raw({options_for("a"), bare});

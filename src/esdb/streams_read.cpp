@@ -1,4 +1,5 @@
 // Streams.Read without subscription, and the service's table of methods.
+#include "esdb/append_outcomes.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/event_sender.hpp"
 #include "esdb/streams_service.hpp"
@@ -10,27 +11,62 @@ namespace immortal::esdb {
 namespace wire = ::event_store::client::streams;
 using eventstore::direction;
 
+namespace {
+
+stream_needs needs_of_read(const wire::ReadReq& request) {
+    const auto& options = request.options();
+    if (options.has_all()) {
+        return {{"$all", stream_right::read}};
+    }
+    const std::string& name = options.stream().stream_identifier().stream_name();
+    return is_stream_name(name) ? stream_needs{{name, stream_right::read}} : stream_needs{};
+}
+
+// Only the options name a stream, and they come first.
+stream_needs needs_of_append(const wire::AppendReq& request) {
+    return request.has_options()
+               ? needs_of(request.options().stream_identifier().stream_name(), stream_right::write)
+               : stream_needs{};
+}
+
+template <typename Request>
+stream_needs needs_of_removal(const Request& request) {
+    return needs_of(request.options().stream_identifier().stream_name(), stream_right::remove);
+}
+
+} // namespace
+
 void streams_service::add_to(method_table& methods) {
     const auto name = wire::Streams::service_full_name();
     methods.add(name, "Read",
                 {.serve = [this](call& asked) { return read(asked); },
+                 .access = stream_rule<wire::ReadReq, needs_of_read>(),
                  .lasting = duration::lasts,
                  .features = {"position", "events"}});
-    methods.add(name, "Append", {.serve = [this](call& asked) { return append(asked); }});
+    methods.add(name, "Append",
+                {.serve = [this](call& asked) { return append(asked); },
+                 .access = stream_rule<wire::AppendReq, needs_of_append>(),
+                 .kind = call_kind::append,
+                 .receives = intake::messages});
     methods.add(name, "BatchAppend",
                 {.serve = [this](call& asked) { return batch_append(asked); },
+                 .access = access_rule::streams_inside(),
+                 .kind = call_kind::lasting,
+                 .receives = intake::open_ended,
                  .lasting = duration::lasts,
                  .features = {"deadline_duration"}});
     methods.add(name, "Delete",
                 {.serve = unary<delete_request, delete_response>(
                      [this](call& asked, delete_request request) {
                          return remove(asked, std::move(request));
-                     })});
+                     }),
+                 .access = stream_rule<delete_request, needs_of_removal<delete_request>>()});
     methods.add(name, "Tombstone",
                 {.serve = unary<tombstone_request, tombstone_response>(
                      [this](call& asked, tombstone_request request) {
                          return tombstone(asked, std::move(request));
-                     })});
+                     }),
+                 .access = stream_rule<tombstone_request, needs_of_removal<tombstone_request>>()});
 }
 
 awaitable<rpc_status> streams_service::read(call& asked) {
@@ -42,13 +78,10 @@ awaitable<rpc_status> streams_service::read(call& asked) {
     if (!plan) {
         co_return std::move(plan.error());
     }
-    const std::string stream = plan->all ? "$all" : plan->stream;
-    const auto allowed =
-        co_await context_.rules.may_access(asked.caller(), stream_right::read, stream);
-    if (!allowed) {
-        co_return to_status(allowed.error(), stream);
-    }
     if (plan->subscribe) {
+        if (!asked.begin_lasting()) {
+            co_return refusal::too_busy();
+        }
         co_return co_await subscribe(asked, std::move(*plan));
     }
     co_return co_await (plan->all ? read_all(asked, std::move(*plan))

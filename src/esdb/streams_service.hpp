@@ -46,7 +46,7 @@ private:
     receive_append(call& asked, append_account& account, std::int64_t& expected);
     awaitable<rpc_result<delete_response>> remove(call& asked, delete_request request);
     awaitable<rpc_result<tombstone_response>> tombstone(call& asked, tombstone_request request);
-    awaitable<rpc_result<base::position>> end_stream(call& asked, std::string stream,
+    awaitable<rpc_result<base::position>> end_stream(std::string stream,
                                                      std::optional<std::int64_t> expected,
                                                      eventstore::stream_write::action what);
     awaitable<rpc_status> batch_append(call& asked);

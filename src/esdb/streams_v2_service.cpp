@@ -62,7 +62,7 @@ std::optional<rpc_status> add_record(wire::AppendRecord& record, stream_write& w
     case append_account::outcome::event_too_large:
         return v2::record_too_large(write.stream, event->id.text(), size_of(*event));
     case append_account::outcome::append_too_large:
-        return v2::append_too_large(account.size());
+        return v2::append_too_large(account.size(), account.bytes_max());
     case append_account::outcome::no_room:
         return refusal::too_busy();
     }
@@ -164,26 +164,63 @@ std::unordered_map<std::size_t, std::int32_t> add_checks(const std::vector<check
 
 } // namespace
 
+namespace {
+
+stream_needs needs_of_session(const wire::AppendRequest& request) {
+    return needs_of(request.stream(), stream_right::write);
+}
+
+// To write where records go, and to read what is only checked: the answer tells its state.
+stream_needs needs_of_records(const wire::AppendRecordsRequest& request) {
+    std::unordered_set<std::string_view> seen;
+    stream_needs needs;
+    const auto add = [&](const std::string& stream, stream_right right) {
+        if (!name_fault(stream) && seen.insert(stream).second) {
+            needs.push_back({stream, right});
+        }
+    };
+    for (const auto& record : request.records()) {
+        add(record.stream(), stream_right::write);
+    }
+    for (const auto& check : request.checks()) {
+        add(check.stream_state().stream(), stream_right::read);
+    }
+    return needs;
+}
+
+rpc_status denial_of(const char* method, const base::error& error, const std::string& stream,
+                     const principal& caller) {
+    return error.code == base::errc::forbidden ? v2::access_denied(method, caller.name)
+                                               : to_status(error, stream);
+}
+
+rpc_status session_denial(const base::error& error, const std::string& stream,
+                          const principal& caller) {
+    return denial_of("AppendSession", error, stream, caller);
+}
+
+rpc_status records_denial(const base::error& error, const std::string& stream,
+                          const principal& caller) {
+    return denial_of("AppendRecords", error, stream, caller);
+}
+
+} // namespace
+
 void streams_v2_service::add_to(method_table& methods) {
     const auto name = wire::StreamsService::service_full_name();
     methods.add(name, "AppendSession",
-                {.serve = [this](call& asked) { return append_session(asked); }});
+                {.serve = [this](call& asked) { return append_session(asked); },
+                 .access = stream_rule<wire::AppendRequest, needs_of_session>(session_denial),
+                 .kind = call_kind::append,
+                 .receives = intake::messages});
     methods.add(name, "AppendRecords",
                 {.serve = unary<records_request, records_response>(
                      [this](call& asked, records_request request) {
                          return append_records(asked, std::move(request));
-                     })});
-}
-
-awaitable<base::status> streams_v2_service::may_write_all(call& asked,
-                                                          std::span<const stream_write> writes) {
-    for (const stream_write& write : writes) {
-        auto allowed = co_await may_write(context_, asked.caller(), write.stream);
-        if (!allowed) {
-            co_return allowed;
-        }
-    }
-    co_return base::status{};
+                     }),
+                 .access = stream_rule<records_request, needs_of_records>(records_denial),
+                 .kind = call_kind::append,
+                 .receives = intake::large});
 }
 
 awaitable<rpc_result<write_list>> streams_v2_service::receive_session(call& asked,
@@ -237,7 +274,7 @@ write_list outline_of(const write_list& writes) {
 }
 
 rpc_status other_refusal(const base::error& error) {
-    return error.reason == "append_too_large" ? v2::append_too_large(0)
+    return error.reason == "append_too_large" ? v2::append_too_large(0, eventlog::append_size_max)
                                               : to_status(error, error.field);
 }
 
@@ -270,7 +307,7 @@ rpc_status session_refusal(const write_list& tried, const unmet_list& unmet,
 } // namespace
 
 awaitable<rpc_status> streams_v2_service::append_session(call& asked) {
-    append_account account(context_.memory);
+    append_account account(asked.make_charge(), context_.append_bytes_max);
     auto writes = co_await receive_session(asked, account);
     if (!writes) {
         co_return std::move(writes.error());
@@ -278,9 +315,7 @@ awaitable<rpc_status> streams_v2_service::append_session(call& asked) {
     if (writes->empty()) {
         co_return v2::no_requests();
     }
-    if (const auto allowed = co_await may_write_all(asked, *writes); !allowed) {
-        co_return v2::access_denied("AppendSession", asked.caller().name);
-    }
+    const accepted_work work(asked);
     const write_list tried = outline_of(*writes);
     const auto unmet = std::make_shared<unmet_list>();
     const auto outcome = co_await append_within(context_.store, std::move(*writes),
@@ -358,7 +393,7 @@ wire::AppendRecordsResponse response_of(const write_list& tried, std::size_t wri
 
 awaitable<rpc_result<wire::AppendRecordsResponse>>
 streams_v2_service::append_records(call& asked, records_request request) {
-    append_account account(context_.memory);
+    append_account account(asked.make_charge(), context_.append_bytes_max);
     const auto checks = checks_of(request);
     if (!checks) {
         co_return refuse(checks.error());
@@ -370,10 +405,6 @@ streams_v2_service::append_records(call& asked, records_request request) {
     const std::size_t written = grouped->size(); // the others are only checked
     const auto indexes = add_checks(*checks, *grouped);
     write_list writes = grouped->take();
-    const std::span<const stream_write> all(writes);
-    if (const auto allowed = co_await may_write_all(asked, all.first(written)); !allowed) {
-        co_return refuse(v2::access_denied("AppendRecords", asked.caller().name));
-    }
     const write_list tried = outline_of(writes);
     const auto unmet = std::make_shared<unmet_list>();
     const auto outcome = co_await append_within(context_.store, std::move(writes),

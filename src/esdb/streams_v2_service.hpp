@@ -4,7 +4,6 @@
 #include "esdb/method_table.hpp"
 #include "esdb/service_context.hpp"
 
-#include <span>
 #include <vector>
 
 namespace kurrentdb::protocol::v2::streams {
@@ -33,8 +32,6 @@ private:
     awaitable<rpc_result<std::vector<eventstore::stream_write>>>
     receive_session(call& asked, append_account& account);
     awaitable<rpc_result<records_response>> append_records(call& asked, records_request request);
-    awaitable<base::status> may_write_all(call& asked,
-                                          std::span<const eventstore::stream_write> writes);
 
     service_context context_;
 };

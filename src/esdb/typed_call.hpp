@@ -2,9 +2,13 @@
 #pragma once
 
 #include "esdb/call.hpp"
+#include "esdb/message_parts.hpp"
 #include "esdb/method_table.hpp"
 
+#include <fmt/format.h>
+
 #include <concepts>
+#include <google/protobuf/message_lite.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <memory>
 #include <optional>
@@ -30,16 +34,38 @@ grpc::ByteBuffer message_bytes(const Message& message) {
     return bytes;
 }
 
-// The next message. No value: the client has finished sending. Refused: it sent something else.
+// The rule of a method whose messages of this type name streams.
+template <typename Message, stream_needs (*Needs)(const Message&)>
+[[nodiscard]] access_rule stream_rule(access_denial denial = nullptr) {
+    return {.what = access_rule::kind::streams,
+            .needs =
+                [](const google::protobuf::MessageLite& message) {
+                    return Needs(static_cast<const Message&>(message));
+                },
+            .denial = denial};
+}
+
+// The next message, admitted by the method's rule of access. No value: the client has finished
+// sending. Refused: it sent something else, or may not.
 template <typename Message>
 awaitable<rpc_result<std::optional<Message>>> receive(call& asked) {
     auto bytes = co_await asked.read();
     if (!bytes) {
         co_return std::optional<Message>();
     }
+    if (bytes->Length() > unlooked_bytes_max) {
+        grpc::ProtoBufferReader reader(&*bytes);
+        if (!has_few_parts(reader, *Message::descriptor())) {
+            co_return refuse(refusal::invalid(fmt::format(
+                "The message cannot be parsed, or has more than {} parts.", message_parts_max)));
+        }
+    }
     auto message = parse_message<Message>(*bytes);
     if (!message) {
-        co_return refuse({grpc::StatusCode::INTERNAL, "The message cannot be parsed."});
+        co_return refuse(refusal::invalid("The message cannot be parsed."));
+    }
+    if (auto refused = co_await asked.admit(*message)) {
+        co_return refuse(std::move(*refused));
     }
     co_return std::move(message);
 }
@@ -52,7 +78,7 @@ awaitable<rpc_result<Message>> receive_only(call& asked) {
         co_return refuse(std::move(message.error()));
     }
     if (!*message) {
-        co_return refuse({grpc::StatusCode::INTERNAL, "The request message is missing."});
+        co_return refuse(refusal::invalid("The request message is missing."));
     }
     co_return std::move(**message);
 }
@@ -75,6 +101,7 @@ awaitable<rpc_status> serve_unary(call& asked, Answer answer) {
     if (!request) {
         co_return std::move(request.error());
     }
+    const accepted_work work(asked);
     rpc_result<Response> response = co_await answer(asked, std::move(*request));
     if (!response) {
         co_return std::move(response.error());
@@ -97,6 +124,24 @@ handler unary(Pointer service, awaitable<rpc_result<Response>> (Service::*answer
         [service = std::move(service), answer](call& asked, Request request) {
             return ((*service).*answer)(asked, std::move(request));
         });
+}
+
+// Serves a unary method whose request says nothing: it is not even read.
+template <typename Response, typename Answer>
+awaitable<rpc_status> serve_unasked(call& asked, Answer answer) {
+    rpc_result<Response> response = co_await answer(asked);
+    if (!response) {
+        co_return std::move(response.error());
+    }
+    reply(asked, *response);
+    co_return rpc_status{};
+}
+
+template <typename Response, typename Answer>
+handler unasked(Answer answer) {
+    return [answer = std::move(answer)](call& asked) {
+        return serve_unasked<Response>(asked, answer);
+    };
 }
 
 } // namespace immortal::esdb

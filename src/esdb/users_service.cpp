@@ -165,18 +165,20 @@ private:
 void add_users(method_table& methods, authorizer& rules, user_directory* users) {
     const auto service = std::make_shared<users_service>(rules, users);
     const auto name = wire::Users::service_full_name();
-    const auto add = [&](std::string_view method, auto answer) {
-        methods.add(name, method, {.serve = unary(service, answer)});
+    const auto add = [&](std::string_view method, auto answer,
+                         access_rule access = access_rule::operating(operation::users)) {
+        methods.add(name, method, {.serve = unary(service, answer), .access = access});
     };
     add("Create", &users_service::create);
     add("Update", &users_service::update);
     add("Delete", &users_service::remove);
     add("Enable", &users_service::enable);
     add("Disable", &users_service::disable);
-    add("ChangePassword", &users_service::change_password);
+    add("ChangePassword", &users_service::change_password, access_rule::login());
     add("ResetPassword", &users_service::reset_password);
     methods.add(name, "Details",
-                {.serve = [service](call& asked) { return service->details(asked); }});
+                {.serve = [service](call& asked) { return service->details(asked); },
+                 .access = access_rule::login()});
 }
 
 } // namespace immortal::esdb

@@ -186,12 +186,12 @@ rpc_status record_too_large(const std::string& stream, const std::string& record
                 "APPEND_RECORD_SIZE_EXCEEDED", &detail);
 }
 
-rpc_status append_too_large(std::size_t size) {
+rpc_status append_too_large(std::size_t size, std::size_t size_max) {
     details::AppendTransactionSizeExceededErrorDetails detail;
     detail.set_size(static_cast<std::int32_t>(size));
-    detail.set_max_size(static_cast<std::int32_t>(eventlog::append_size_max));
+    detail.set_max_size(static_cast<std::int32_t>(size_max));
     return make(grpc::StatusCode::ABORTED,
-                fmt::format("The append has more than {} bytes.", eventlog::append_size_max),
+                fmt::format("The append has more than {} bytes.", size_max),
                 "APPEND_TRANSACTION_SIZE_EXCEEDED", &detail);
 }
 

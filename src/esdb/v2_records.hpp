@@ -34,7 +34,7 @@ struct violation {
 [[nodiscard]] rpc_status no_requests();
 [[nodiscard]] rpc_status record_too_large(const std::string& stream, const std::string& record,
                                           std::size_t size);
-[[nodiscard]] rpc_status append_too_large(std::size_t size);
+[[nodiscard]] rpc_status append_too_large(std::size_t size, std::size_t size_max);
 [[nodiscard]] rpc_status consistency_violation(const std::vector<violation>& violations);
 [[nodiscard]] rpc_status access_denied(const std::string& operation, const std::string& user);
 

@@ -1,0 +1,35 @@
+#include "esdb/access_rule.hpp"
+
+namespace immortal::esdb {
+
+awaitable<base::status> may_call(authorizer& rules, access_rule rule, principal caller) {
+    using kind = access_rule::kind;
+    switch (rule.what) {
+    case kind::everybody:
+        co_return base::status{};
+    case kind::login:
+        co_return caller.anonymous() ? base::fail(base::errc::forbidden, "Access Denied")
+                                     : base::status{};
+    case kind::operation:
+        co_return co_await rules.may_operate(std::move(caller), rule.needed);
+    case kind::streams:
+    case kind::streams_inside:
+        co_return co_await rules.may_use_streams(std::move(caller));
+    case kind::unstated:
+        break;
+    }
+    co_return base::fail(base::errc::forbidden, "Access Denied");
+}
+
+awaitable<base::status> has_rights(authorizer& rules, principal caller, stream_needs needs) {
+    for (const stream_need& need : needs) {
+        auto allowed = co_await rules.may_access(caller, need.right, need.stream);
+        if (!allowed) {
+            allowed.error().field = need.stream;
+            co_return allowed;
+        }
+    }
+    co_return base::status{};
+}
+
+} // namespace immortal::esdb

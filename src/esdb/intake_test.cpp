@@ -1,0 +1,333 @@
+// What callers can make the server hold before their requests are complete.
+#include "esdb/protocol_server.hpp"
+#include "esdb/raw_client_testing.hpp"
+#include "esdb/server_fixture.hpp"
+#include "esdb/typed_call.hpp"
+#include "esproto/event.hpp"
+#include "esproto/wire/monitoring.grpc.pb.h"
+#include "esproto/wire/streams.grpc.pb.h"
+#include "esproto/wire/streams_v2.grpc.pb.h"
+#include "eventstore/memory_store.hpp"
+#include "runtime/deadline.hpp"
+
+#include <atomic>
+#include <fstream>
+#include <grpcpp/generic/generic_stub.h>
+
+namespace immortal::esdb {
+namespace {
+
+namespace client = ::event_store::client;
+namespace v2 = ::kurrentdb::protocol::v2::streams;
+using client::monitoring::Monitoring;
+using client::streams::Streams;
+using grpc::StatusCode;
+using std::chrono::milliseconds;
+
+constexpr const char* records_method =
+    "/kurrentdb.protocol.v2.streams.StreamsService/AppendRecords";
+constexpr const char* append_method = "/event_store.client.streams.Streams/Append";
+constexpr const char* batch_method = "/event_store.client.streams.Streams/BatchAppend";
+constexpr std::size_t mebibyte = 1u << 20;
+
+std::size_t resident_bytes() {
+    std::ifstream file("/proc/self/statm");
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    file >> total >> resident;
+    return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+class intake_test : public server_fixture {
+protected:
+    void serve(protocol_settings settings) {
+        settings.server.port = 0;
+        node_ = std::make_unique<protocol_server>(engine_, *store_, clock_, random_, settings);
+        const auto started = node_->start();
+        ASSERT_TRUE(started) << started.error().message;
+        channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(node_->port()),
+                                       grpc::InsecureChannelCredentials());
+        streams_ = Streams::NewStub(channel_);
+        records_ = v2::StreamsService::NewStub(channel_);
+    }
+    void TearDown() override {
+        if (node_ != nullptr) {
+            node_->stop(milliseconds(500));
+        }
+        node_.reset();
+        server_fixture::TearDown();
+    }
+
+    // The largest growth of the process while `calls` clients send a message each but for its last
+    // byte, until the server has ended every call.
+    std::size_t growth_of_stalled(const char* method, int calls) {
+        const std::size_t before = resident_bytes();
+        std::size_t most = before;
+        raw_client raw(node_->port());
+        for (int i = 0; i < calls; ++i) {
+            raw.begin(method, 64 * mebibyte);
+        }
+        const auto until = std::chrono::steady_clock::now() + patience;
+        while (raw.open_calls() > 0 && std::chrono::steady_clock::now() < until && raw.turn()) {
+            most = std::max(most, resident_bytes());
+        }
+        EXPECT_EQ(raw.open_calls(), 0u) << "the server ends what does not come";
+        return most - before;
+    }
+
+    // An append of one event, as the official clients make it.
+    grpc::Status append(const std::string& stream) {
+        const auto context = make_context();
+        client::streams::AppendResp response;
+        const auto writer = streams_->Append(context.get(), &response);
+        client::streams::AppendReq message;
+        message.mutable_options()->mutable_stream_identifier()->set_stream_name(stream);
+        message.mutable_options()->mutable_any();
+        (void)writer->Write(message);
+        message.Clear();
+        auto& event = *message.mutable_proposed_message();
+        esproto::write_uuid(base::uuid::make_random(random_), esproto::uuid_form::string,
+                            *event.mutable_id());
+        (*event.mutable_metadata())["type"] = "Happened";
+        (*event.mutable_metadata())["content-type"] = "application/json";
+        (void)writer->Write(message);
+        (void)writer->WritesDone();
+        return writer->Finish();
+    }
+
+    // One call without a single message.
+    grpc::Status silent(const std::string& method) {
+        grpc::GenericStub stub(channel_);
+        grpc::CompletionQueue queue;
+        const auto context = make_context();
+        const auto call = stub.PrepareCall(context.get(), method, &queue);
+        void* tag = nullptr;
+        bool ok = false;
+        grpc::Status status;
+        call->StartCall(nullptr);
+        (void)queue.Next(&tag, &ok);
+        call->Finish(&status, nullptr);
+        (void)queue.Next(&tag, &ok);
+        queue.Shutdown();
+        return status;
+    }
+
+    grpc::Status send_records(std::size_t record_bytes, int records) {
+        v2::AppendRecordsRequest request;
+        for (int i = 0; i < records; ++i) {
+            auto& record = *request.add_records();
+            record.set_stream("s");
+            record.mutable_schema()->set_name("Happened");
+            record.mutable_schema()->set_format(v2::SCHEMA_FORMAT_BYTES);
+            record.set_data(std::string(record_bytes, 'x'));
+        }
+        v2::AppendRecordsResponse response;
+        const auto context = make_context();
+        return records_->AppendRecords(context.get(), request, &response);
+    }
+
+    base::system_clock clock_;
+    base::system_random random_;
+    std::unique_ptr<eventstore::event_store> store_ = eventstore::make_memory_store(clock_);
+    std::unique_ptr<protocol_server> node_;
+    std::unique_ptr<Streams::Stub> streams_;
+    std::unique_ptr<v2::StreamsService::Stub> records_;
+};
+
+TEST_F(intake_test, stalled_messages_occupy_the_places_of_a_few) {
+    protocol_settings settings;
+    settings.server.receiving_max = settings.server.receiving_login_max = 2;
+    settings.server.receive_bytes_max = 8192 * mebibyte;
+    settings.server.message_limit = milliseconds(1'500);
+    serve(settings);
+    EXPECT_LT(growth_of_stalled(records_method, 30), 300 * mebibyte);
+    EXPECT_TRUE(append("s").ok()) << "the others are served again";
+}
+
+// Batch streams may be silent for as long as they like, so they are not counted at the gate.
+TEST_F(intake_test, what_comes_in_is_bounded_as_a_whole) {
+    protocol_settings settings;
+    settings.server.receive_bytes_max = 128 * mebibyte;
+    settings.server.first_message_limit = milliseconds(1'500);
+    serve(settings);
+    EXPECT_LT(growth_of_stalled(batch_method, 30), 400 * mebibyte);
+    EXPECT_TRUE(append("s").ok()) << "the others are served again";
+}
+
+TEST_F(intake_test, a_silent_call_is_ended) {
+    protocol_settings settings;
+    settings.server.first_message_limit = milliseconds(200);
+    settings.server.message_limit = milliseconds(200);
+    serve(settings);
+    for (const char* method :
+         {append_method, records_method, batch_method, "/event_store.client.streams.Streams/Read",
+          "/kurrentdb.protocol.v2.streams.StreamsService/AppendSession"}) {
+        const auto status = silent(method);
+        EXPECT_EQ(status.error_code(), StatusCode::DEADLINE_EXCEEDED) << method;
+        EXPECT_NE(status.error_message().find("first message"), std::string::npos) << method;
+    }
+}
+
+TEST_F(intake_test, an_append_that_stops_half_way_is_ended) {
+    protocol_settings settings;
+    settings.server.message_limit = milliseconds(200);
+    serve(settings);
+    const auto context = make_context();
+    client::streams::AppendResp response;
+    const auto writer = streams_->Append(context.get(), &response);
+    client::streams::AppendReq message;
+    message.mutable_options()->mutable_stream_identifier()->set_stream_name("s");
+    message.mutable_options()->mutable_any();
+    ASSERT_TRUE(writer->Write(message));
+    const auto status = writer->Finish();
+    EXPECT_EQ(status.error_code(), StatusCode::DEADLINE_EXCEEDED) << status.error_message();
+}
+
+TEST_F(intake_test, a_request_is_not_larger_than_its_method_takes) {
+    serve({});
+    client::streams::ReadReq request;
+    request.mutable_options()->mutable_stream()->mutable_stream_identifier()->set_stream_name(
+        std::string(2 * mebibyte, 'x'));
+    const auto context = make_context();
+    EXPECT_EQ(streams_->Read(context.get(), request)->Finish().error_code(),
+              StatusCode::RESOURCE_EXHAUSTED);
+}
+
+// Eight million records of no byte each: as objects they would occupy a gigabyte.
+TEST_F(intake_test, a_message_of_many_empty_parts_is_refused_before_it_is_parsed) {
+    serve({});
+    std::string bytes;
+    bytes.reserve(16 * mebibyte);
+    while (bytes.size() < 16 * mebibyte) {
+        bytes += std::string("\x0a\x00", 2);
+    }
+    const std::size_t before = resident_bytes();
+    const grpc::Slice slice(bytes);
+    grpc::GenericStub stub(channel_);
+    grpc::CompletionQueue queue;
+    const auto context = make_context();
+    const auto call =
+        stub.PrepareUnaryCall(context.get(), records_method, grpc::ByteBuffer(&slice, 1), &queue);
+    call->StartCall();
+    grpc::ByteBuffer answer;
+    grpc::Status status;
+    call->Finish(&answer, &status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    (void)queue.Next(&tag, &ok);
+    queue.Shutdown();
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+    EXPECT_NE(status.error_message().find("parts"), std::string::npos) << status.error_message();
+    EXPECT_LT(resident_bytes(), before + 300 * mebibyte);
+}
+
+TEST_F(intake_test, an_append_that_is_too_large_is_refused_by_its_name) {
+    protocol_settings settings;
+    settings.append_bytes_max = 4 * mebibyte;
+    serve(settings);
+    EXPECT_TRUE(send_records(mebibyte, 3).ok());
+    const auto refused = send_records(mebibyte + mebibyte / 8, 4);
+    EXPECT_EQ(refused.error_code(), StatusCode::ABORTED) << refused.error_message();
+    EXPECT_NE(refused.error_message().find("4194304"), std::string::npos)
+        << refused.error_message();
+}
+
+// Subscriptions fill their own part of the calls, and no more.
+TEST_F(intake_test, subscriptions_leave_room_for_appends_and_reads) {
+    protocol_settings settings;
+    settings.calls_max = 16;
+    serve(settings);
+    client::streams::ReadReq request;
+    auto& options = *request.mutable_options();
+    options.mutable_stream()->mutable_stream_identifier()->set_stream_name("s");
+    options.mutable_stream()->mutable_start();
+    options.mutable_no_filter();
+    options.mutable_subscription();
+    std::vector<std::pair<std::unique_ptr<grpc::ClientContext>,
+                          std::unique_ptr<grpc::ClientReader<client::streams::ReadResp>>>>
+        subscriptions;
+    grpc::Status refused;
+    while (refused.ok() && subscriptions.size() < settings.calls_max) {
+        auto context = make_context();
+        auto reader = streams_->Read(context.get(), request);
+        client::streams::ReadResp confirmation;
+        if (reader->Read(&confirmation)) {
+            subscriptions.emplace_back(std::move(context), std::move(reader));
+        } else {
+            refused = reader->Finish();
+        }
+    }
+    EXPECT_EQ(refused.error_code(), StatusCode::UNAVAILABLE);
+    EXPECT_EQ(subscriptions.size(), 12u);
+    EXPECT_TRUE(append("s").ok());
+    for (const auto& [context, reader] : subscriptions) {
+        context->TryCancel();
+        (void)reader->Finish();
+    }
+}
+
+// The stop of a server whose clients neither send nor take anything waits for none of them.
+class idle_clients : public server_fixture {
+protected:
+    static constexpr std::chrono::hours never{24};
+
+    static awaitable<rpc_status> flood(call& asked) {
+        client::monitoring::StatsResp message;
+        (*message.mutable_stats())["x"] = std::string(64 * 1024, 'x');
+        while (co_await send(asked, message)) {
+        }
+        co_return rpc_status{};
+    }
+    awaitable<rpc_status> work(call& asked) {
+        (void)co_await asked.read();
+        const accepted_work accepted(asked);
+        ++working_;
+        (void)co_await runtime::wait_for(milliseconds(300));
+        finished_ = true;
+        co_return rpc_status{};
+    }
+    std::atomic<int> working_{0};
+    std::atomic<bool> finished_{false};
+};
+
+TEST_F(idle_clients, a_stop_waits_for_accepted_work_alone) {
+    methods_.add(Monitoring::service_full_name(), "Stats",
+                 {.serve = &flood,
+                  .access = access_rule::everybody(),
+                  .kind = call_kind::lasting,
+                  .lasting = duration::lasts});
+    methods_.add(
+        "slow", "Work",
+        {.serve = [this](call& asked) { return work(asked); }, .access = access_rule::everybody()});
+    auto settings = test_settings();
+    settings.first_message_limit = settings.message_limit = never;
+    start(settings);
+    raw_client raw(server_->port(), 1'000);
+    raw.begin("/event_store.client.monitoring.Monitoring/Stats", 0); // takes no answer
+    raw.begin("/slow/Work", 1'000);                                  // never sends its last byte
+    raw.begin("/slow/Work", 0);                                      // sends nothing
+    while (raw.received() == 0) {
+        ASSERT_TRUE(raw.turn());
+    }
+    grpc::GenericStub stub(channel_);
+    grpc::CompletionQueue queue;
+    const auto context = make_context();
+    const grpc::ByteBuffer empty = message_bytes(client::monitoring::StatsReq());
+    const auto call = stub.PrepareUnaryCall(context.get(), "/slow/Work", empty, &queue);
+    call->StartCall();
+    grpc::ByteBuffer answer;
+    grpc::Status status;
+    call->Finish(&answer, &status, nullptr);
+    while (working_ == 0) {
+        ASSERT_TRUE(raw.turn());
+    }
+    server_->stop(std::chrono::duration_cast<milliseconds>(never));
+    EXPECT_TRUE(finished_) << "accepted work is done to its end";
+    void* tag = nullptr;
+    bool ok = false;
+    (void)queue.Next(&tag, &ok);
+    queue.Shutdown();
+}
+
+} // namespace
+} // namespace immortal::esdb
