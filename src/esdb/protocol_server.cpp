@@ -143,6 +143,10 @@ std::optional<std::string> protocol_server::first_password() const {
     return parts_->first_password;
 }
 
+base::status protocol_server::renew_certificates(tls_settings tls) {
+    return parts_->transport.renew_certificates(std::move(tls));
+}
+
 std::uint16_t protocol_server::port() const {
     return parts_->transport.port();
 }

@@ -45,6 +45,9 @@ public:
     // As server::stop(); a scavenge that runs is stopped, and checkpoints are written. Blocks.
     void stop(milliseconds limit);
 
+    // As server::renew_certificates().
+    [[nodiscard]] base::status renew_certificates(tls_settings tls);
+
     // The password of the user `admin`, if start() made that user: show it once.
     [[nodiscard]] std::optional<std::string> first_password() const;
 
