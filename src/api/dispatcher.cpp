@@ -83,6 +83,15 @@ struct dispatcher::state {
 };
 
 response dispatcher::state::without_route(const match& m, const request& asked) const {
+    if (m.malformed) {
+        return to_problem(400,
+                          {errc::invalid_argument,
+                           "The path holds a broken percent escape.",
+                           "malformed_path",
+                           {},
+                           0},
+                          asked.request_id);
+    }
     const bool whole_server = asked.target == "*" && asked.verb == method::options;
     if (whole_server || (asked.verb == method::options && !m.allowed.empty())) {
         response out;

@@ -111,6 +111,9 @@ protected:
 TEST_F(dispatcher_test, routes_by_path_and_method) {
     EXPECT_EQ(ask(method::get, "/open").status, 200u);
     EXPECT_EQ(ask(method::get, "/nothing").status, 404u);
+    EXPECT_EQ(ask(method::get, "/o%70en").status, 200u);
+    EXPECT_EQ(ask(method::get, "/o%7").status, 400u);
+    EXPECT_EQ(ask(method::get, "/no%thing").status, 400u);
     const response wrong = ask(method::post, "/open");
     EXPECT_EQ(wrong.status, 405u);
     EXPECT_NE(wrong.headers.find("Allow: GET, HEAD, OPTIONS\r\n"), std::string::npos);
@@ -163,6 +166,29 @@ TEST_F(dispatcher_test, checks_bodies) {
     asked.content_type = "text/plain";
     EXPECT_EQ(ask(method::post, "/things", "user", R"({"name":"a"})").status, 415u);
     EXPECT_EQ(ask(method::get, "/mine", "user", "x").status, 400u);
+}
+
+TEST_F(dispatcher_test, refuses_encoded_bodies_and_says_what_it_takes) {
+    for (const char* coding : {"gzip", "GZip", "identity, gzip", "br,identity", "x"}) {
+        asked.content_encoding = coding;
+        const response got = ask(method::post, "/things", "user", R"({"name":"a"})");
+        EXPECT_EQ(got.status, 415u) << coding;
+        EXPECT_NE(got.headers.find("Accept-Encoding: identity\r\n"), std::string::npos) << coding;
+        clock.advance(std::chrono::seconds(1));
+    }
+    EXPECT_EQ(ask(method::get, "/mine", "user").status, 415u);
+    for (const char* coding : {"", "identity", "Identity , identity", ","}) {
+        asked.content_encoding = coding;
+        EXPECT_EQ(ask(method::post, "/things", "user", R"({"name":"a"})").status, 201u) << coding;
+        clock.advance(std::chrono::seconds(1));
+    }
+}
+
+TEST_F(dispatcher_test, a_field_that_is_repeated_is_named) {
+    const response got = ask(method::post, "/things", "user", R"({"name":"a","name":"b"})");
+    EXPECT_EQ(got.status, 422u);
+    EXPECT_NE(got.body.find("\"field\":\"name\""), std::string::npos);
+    EXPECT_EQ(code(got), "repeated_field");
 }
 
 TEST_F(dispatcher_test, takes_or_makes_an_idempotency_key) {

@@ -27,7 +27,8 @@ using std::chrono::steady_clock;
 
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr auto accept_pause = std::chrono::milliseconds(50); // when descriptors have run out
-constexpr auto drop_patience = std::chrono::seconds(5);      // for handlers to notice
+constexpr int port_attempts = 5; // to find a port that is free on every address
+constexpr auto drop_patience = std::chrono::seconds(5); // for handlers to notice
 
 milliseconds sweep_interval(const http_settings& s) {
     const auto shortest =
@@ -50,10 +51,12 @@ struct http_server::state : std::enable_shared_from_this<http_server::state> {
     asio::steady_timer sweep_timer;
     std::shared_ptr<session_context> context;
     std::uint16_t port = 0;
-    bool stopping = false;
+    bool stopping = false; // accepts no more
+    bool stopped = false;  // nothing is left to sweep
 
     status bind(const std::string& address);
     status bind_all();
+    status bind_each();
     awaitable<void> accept_loop(std::size_t index);
     awaitable<void> sweep_loop();
     void welcome(tcp::socket socket);
@@ -96,11 +99,23 @@ status http_server::state::bind(const std::string& address) {
 }
 
 status http_server::state::bind_all() {
+    const bool any_port = port == 0;
+    for (int attempt = 1;; ++attempt) {
+        const status bound = bind_each();
+        // A port that is free on the first address may be taken on the next one.
+        if (bound || !any_port || attempt == port_attempts) {
+            return bound;
+        }
+        port = 0;
+    }
+}
+
+status http_server::state::bind_each() {
     for (const std::string& address : context->settings.addresses) {
         const status bound = bind(address);
         if (!bound && bound.error().code == errc::not_found) {
-            base::log_warning("api", "this machine does not have an address to listen on",
-                              {{"address", address}});
+            base::log_info("api", "this machine does not have an address to listen on",
+                           {{"address", address}});
         } else if (!bound) {
             acceptors.clear();
             return bound;
@@ -158,7 +173,7 @@ awaitable<void> http_server::state::serve(std::shared_ptr<state> self,
 
 awaitable<void> http_server::state::sweep_loop() {
     const auto self = shared_from_this();
-    while (!stopping) {
+    while (!stopped) { // deadlines hold during the stop too
         sweep_timer.expires_after(sweep_interval(context->settings));
         co_await sweep_timer.async_wait(use_tuple);
         context->table.expire_overdue(steady_clock::now());
@@ -220,7 +235,10 @@ awaitable<bool> http_server::stop(milliseconds deadline) {
                             {{"connections", state->context->table.size()}});
         }
     }
-    asio::post(state->control, [state] { state->sweep_timer.cancel(); });
+    asio::post(state->control, [state] {
+        state->stopped = true;
+        state->sweep_timer.cancel();
+    });
     co_return calm;
 }
 

@@ -56,11 +56,13 @@ public:
     http_server(const http_server&) = delete;
     http_server& operator=(const http_server&) = delete;
 
-    // Binds and accepts. An address whose family this machine lacks is left out, with a warning,
-    // as long as one is bound. Errors: unavailable (the message names address and port).
+    // Binds and accepts. An address whose family this machine lacks is left out as long as one is
+    // bound. Errors: unavailable (the message names address and port).
     [[nodiscard]] base::status start();
-    // Refuses new connections, lets running requests finish, and drops what is left at `deadline`.
-    // True: nothing had to be dropped.
+    // Refuses new connections and closes those that are idle or have sent a part of a request only.
+    // Requests that had wholly arrived are finished; their answers are written as long as the
+    // client takes some of it each second. What is left at `deadline` is dropped. True: nothing had
+    // to be dropped.
     awaitable<bool> stop(milliseconds deadline);
 
     [[nodiscard]] std::uint16_t port() const; // the bound one, after start()

@@ -104,6 +104,8 @@ std::vector<std::string> broken_syntax() {
     };
 }
 
+constexpr std::size_t large_size = 64'000'000; // more than the sockets take up
+
 // Answers "<METHOD> <target> <body>"; some targets misbehave.
 class http_server_test : public ::testing::Test {
 protected:
@@ -121,15 +123,15 @@ protected:
         if (asked.target == "/throw") {
             throw std::runtime_error("secret detail");
         }
-        if (asked.target == "/wait") {
+        if (asked.target.starts_with("/wait")) {
             ++self->waiting;
             co_await self->gate.wait(0, milliseconds(60'000));
         }
         response out;
         out.content_type = "text/plain";
         out.body = std::string(name_of(asked.verb)) + " " + asked.target + " " + asked.body;
-        if (asked.target == "/large") {
-            out.body.assign(64'000'000, 'x'); // more than the sockets take up
+        if (asked.target.ends_with("large")) {
+            out.body.assign(large_size, 'x');
         }
         out.add_header("Seen-Source", asked.source.text);
         co_return out;
@@ -369,6 +371,63 @@ TEST_F(http_server_test, stop_lets_running_requests_finish_and_refuses_new_ones)
     EXPECT_EQ(got->headers.at("connection"), "close");
     EXPECT_TRUE(stopping.get());
     EXPECT_EQ(server->connections(), 0u);
+}
+
+// None of them has sent a whole request, so nothing of theirs is waited for.
+TEST_F(http_server_test, stop_closes_idle_and_half_sent_connections_at_once) {
+    settings.read_timeout = settings.idle_timeout = settings.write_timeout = milliseconds(600'000);
+    const auto port = start();
+    raw_client silent(port);
+    raw_client used(port);
+    EXPECT_EQ(used.ask(request_text("GET", "/")).status, 200u);
+    raw_client in_header(port);
+    in_header.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Le");
+    raw_client in_body(port);
+    in_body.send(post + "Content-Length: 10\r\n\r\nabc");
+    raw_client in_chunk(port);
+    in_chunk.send(post + "Transfer-Encoding: chunked\r\n\r\n5\r\nab");
+    raw_client waits_to_go_on(port);
+    waits_to_go_on.send(post + "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n");
+    EXPECT_EQ(waits_to_go_on.receive(false, true)->status, 100u);
+    while (server->connections() != 6) {
+        std::this_thread::yield();
+    }
+    EXPECT_TRUE(engine.run(server->stop(milliseconds(60'000))));
+    for (raw_client* one : {&silent, &used, &in_header, &in_body, &in_chunk, &waits_to_go_on}) {
+        EXPECT_TRUE(one->closed());
+    }
+    EXPECT_EQ(served, 1);
+}
+
+TEST_F(http_server_test, stop_does_not_wait_for_a_client_that_does_not_read) {
+    settings.write_timeout = milliseconds(600'000);
+    const auto port = start();
+    raw_client stuck(port);
+    stuck.send(request_text("GET", "/large"));
+    wait_until(served, 1);
+    raw_client later(port); // its answer begins during the stop
+    later.send(request_text("GET", "/wait-large"));
+    wait_until(waiting, 1);
+    auto stopping = std::async(std::launch::async,
+                               [&] { return engine.run(server->stop(milliseconds(60'000))); });
+    while (raw_client(port).connected()) {
+        std::this_thread::yield();
+    }
+    gate.notify_all();
+    EXPECT_TRUE(stopping.get());
+}
+
+TEST_F(http_server_test, stop_lets_a_client_that_reads_have_its_answer) {
+    raw_client slow(start());
+    slow.send(request_text("GET", "/wait-large"));
+    wait_until(waiting, 1);
+    auto stopping = std::async(std::launch::async,
+                               [&] { return engine.run(server->stop(milliseconds(60'000))); });
+    gate.notify_all();
+    const auto got = slow.receive();
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->body.size(), large_size);
+    EXPECT_TRUE(stopping.get());
 }
 
 TEST_F(http_server_test, stop_drops_what_is_left_at_the_deadline) {

@@ -23,6 +23,8 @@ constexpr std::size_t first_buffer_size = 2'048;
 constexpr std::size_t kept_buffer_size = 65'536;  // a larger answer's buffer is given back
 constexpr std::size_t linger_size_max = 1u << 20; // bytes read and dropped after a refusal
 constexpr milliseconds linger_timeout{1'000};
+// While the server stops: how long an answer may stand still before its client counts as gone.
+constexpr milliseconds stop_stall_max{1'000};
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 
 std::uint64_t mixed(std::uint64_t x) {
@@ -123,7 +125,7 @@ milliseconds http_session::limit_of(phase which) const {
     case phase::handling:
         return s.request_timeout;
     case phase::writing:
-        return s.write_timeout;
+        return winding_down_ ? std::min(s.write_timeout, stop_stall_max) : s.write_timeout;
     case phase::lingering:
         break;
     }
@@ -211,7 +213,7 @@ awaitable<http_session::outcome> http_session::read_request() {
                 }
             }
         }
-        if (winding_down_ && phase_ == phase::idle) {
+        if (winding_down_) { // what has not wholly arrived was not accepted
             co_return outcome::ended;
         }
         if (!co_await fill()) {
@@ -268,12 +270,23 @@ awaitable<response> http_session::answer(const request& asked) {
 
 awaitable<bool> http_session::write() {
     enter(phase::writing);
-    const auto [ec, count] = co_await asio::async_write(socket_, asio::buffer(out_), use_tuple);
+    const auto last_moment = steady_clock::now() + context_->settings.write_timeout;
+    std::size_t sent = 0;
+    bool good = true;
+    while (good && sent < out_.size()) {
+        const auto [ec, count] = co_await socket_.async_write_some(
+            asio::buffer(out_.data() + sent, out_.size() - sent), use_tuple);
+        good = !ec;
+        sent += count;
+        if (winding_down_) { // a client that reads keeps its time
+            set_deadline(std::min(last_moment, steady_clock::now() + stop_stall_max));
+        }
+    }
     if (out_.capacity() > kept_buffer_size) {
         std::string().swap(out_);
     }
     out_.clear();
-    co_return !ec;
+    co_return good;
 }
 
 awaitable<void> http_session::refuse(framing_error why) {
@@ -348,7 +361,9 @@ void http_session::answer_late() {
 void http_session::wind_down() {
     asio::post(socket_.get_executor(), [self = shared_from_this()] {
         self->winding_down_ = true;
-        if (self->phase_ == phase::idle || self->phase_ == phase::lingering) {
+        if (self->phase_ == phase::writing) {
+            self->set_deadline(steady_clock::now() + self->limit_of(phase::writing));
+        } else if (self->phase_ != phase::handling) {
             boost::system::error_code ignored;
             self->socket_.cancel(ignored);
         }

@@ -26,6 +26,7 @@ void request::clear() {
     target.clear();
     authorization.clear();
     content_type.clear();
+    content_encoding.clear();
     idempotency_key.clear();
     if_none_match.clear();
     request_id.clear();

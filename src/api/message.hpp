@@ -28,6 +28,7 @@ struct request {
     std::string target; // as sent: path and query, percent-encoded
     std::string authorization;
     std::string content_type;
+    std::string content_encoding; // the codings of all such fields, separated by commas
     std::string idempotency_key;
     std::string if_none_match;
     std::string request_id; // the client's, if acceptable, otherwise made here; never empty

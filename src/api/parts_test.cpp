@@ -1,5 +1,6 @@
 #include "api/problem.hpp"
 #include "api/rate_limiter.hpp"
+#include "api/repeated_key.hpp"
 #include "api/request_checks.hpp"
 #include "api/response_writer.hpp"
 #include "api/router.hpp"
@@ -68,6 +69,34 @@ TEST(router, finds_typed_segments_and_names_what_is_allowed) {
           "/v1/boards/..", "/V1/things", "/v1/things/0190cb5e-0000-7000-8000-000000000001/x"}) {
         EXPECT_TRUE(table.find(method::get, nowhere).allowed.empty()) << nowhere;
     }
+}
+
+TEST(router, matches_segments_percent_decoded) {
+    const router table({at(method::get, "/v1/my-things"),
+                        at(method::get, "/v1/boards/{board:name}"),
+                        at(method::get, "/v1/things/{id:uuid}")});
+    EXPECT_NE(table.find(method::get, "/v1/my%2Dthings").found, nullptr);
+    EXPECT_NE(table.find(method::get, "/%761/m%79%2dthings").found, nullptr);
+    EXPECT_EQ(table.find(method::get, "/v1/boards/a%2Db").names.at(0), "a-b");
+    EXPECT_EQ(
+        table.find(method::get, "/v1/things/0190cb5e%2D0000-7000-8000-00000000000%31").ids.size(),
+        1u);
+    for (const char* nowhere : {"/v1%2Fmy-things", "/v1/boards/a%2Fb", "/v1/boards/%2E%2E",
+                                "/v1/my%252Dthings", "/v1/boards/%41"}) {
+        const match got = table.find(method::get, nowhere);
+        EXPECT_TRUE(got.found == nullptr && !got.malformed) << nowhere;
+    }
+    for (const char* broken : {"/v1/my%2", "/v1/my%zz", "/%", "/v1/%00", "/x/y/%0a"}) {
+        EXPECT_TRUE(table.find(method::get, broken).malformed) << broken;
+    }
+}
+
+TEST(json_bodies, name_a_key_that_is_repeated) {
+    EXPECT_EQ(repeated_key(R"({"a":1,"b":{"a":2},"c":[{"a":1},{"a":2}]})"), std::nullopt);
+    EXPECT_EQ(repeated_key(R"("text")"), std::nullopt);
+    EXPECT_EQ(repeated_key(R"({"a":1,"b":2,"a":3})"), "a");
+    EXPECT_EQ(repeated_key(R"({"b":[1,{"x":{},"x":null}]})"), "x");
+    EXPECT_EQ(repeated_key(R"({"na\u006de":"one","name":"two"})"), "name");
 }
 
 TEST(rate_limiter, gives_the_burst_then_the_rate) {
@@ -144,9 +173,11 @@ TEST(response, header_values_cannot_begin_a_line) {
 TEST(checks, tokens_and_tags) {
     EXPECT_EQ(*bearer_token("Bearer abc"), "abc");
     EXPECT_EQ(*bearer_token("bEARER abc"), "abc");
-    for (const std::string& bad : {std::string(), std::string("Bearer"), std::string("Bearer "),
-                                   std::string("Basic abc"), std::string("Bearer a b"),
-                                   "Bearer " + std::string(300, 'a'), std::string("Bearer \x01")}) {
+    EXPECT_EQ(*bearer_token("Bearer   abc"), "abc");
+    for (const std::string& bad :
+         {std::string(), std::string("Bearer"), std::string("Bearer "), std::string("Bearer    "),
+          std::string("Bearer\tabc"), std::string("Basic abc"), std::string("Bearer a b"),
+          "Bearer " + std::string(300, 'a'), std::string("Bearer \x01")}) {
         EXPECT_FALSE(bearer_token(bad)) << bad;
     }
     EXPECT_TRUE(matches_tag("\"a\"", "a"));

@@ -2,6 +2,7 @@
 
 #include "api/dispatcher.hpp"
 #include "api/problem.hpp"
+#include "api/repeated_key.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -70,6 +71,21 @@ status check_parameter(const query_rule& rule, const std::string& value, call& c
     return {};
 }
 
+// RFC 9110, 8.4: only a body as it is can be read here.
+bool is_plain(std::string_view codings) {
+    while (!codings.empty()) {
+        const auto comma = codings.find(',');
+        std::string_view one = codings.substr(0, comma);
+        codings.remove_prefix(comma == std::string_view::npos ? codings.size() : comma + 1);
+        one.remove_prefix(std::min(one.find_first_not_of(" \t"), one.size()));
+        one = one.substr(0, one.find_last_not_of(" \t") + 1);
+        if (!one.empty() && lower(one) != "identity") {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool is_json(std::string_view content_type) {
     std::string_view kind = content_type.substr(0, content_type.find(';'));
     while (!kind.empty() && (kind.back() == ' ' || kind.back() == '\t')) {
@@ -100,12 +116,13 @@ status check_text_sizes(const base::json::value& body) {
 
 result<std::string> bearer_token(std::string_view authorization) {
     constexpr std::string_view scheme = "bearer ";
-    if (authorization.size() <= scheme.size() ||
+    const auto begin = authorization.find_first_not_of(' ', scheme.size()); // RFC 9110: 1*SP
+    if (begin == std::string_view::npos ||
         lower(authorization.substr(0, scheme.size())) != scheme) {
         return fail(errc::unauthenticated, "Log in first and send \"Authorization: Bearer "
                                            "<token>\".");
     }
-    const std::string_view token = authorization.substr(scheme.size());
+    const std::string_view token = authorization.substr(begin);
     if (token.size() > token_size_max || !is_visible(token)) {
         return fail(errc::unauthenticated, "The token is malformed; log in again.");
     }
@@ -148,6 +165,11 @@ status read_idempotency_key(call& c, base::random_source& random) {
 
 status read_body(const route& r, call& c) {
     const std::string& text = c.asked.body;
+    if (!is_plain(c.asked.content_encoding)) {
+        return fail(errc::invalid_argument,
+                    "The body must be sent as it is, without a Content-Encoding.",
+                    "unsupported_content_encoding");
+    }
     if (r.body == needs_body::none) {
         return text.empty()
                    ? status{}
@@ -166,7 +188,14 @@ status read_body(const route& r, call& c) {
         return fail(errc::invalid_argument, "The body is not well-formed JSON.", "malformed_json");
     }
     c.body = std::move(*parsed);
-    return check_text_sizes(c.body);
+    if (status s = check_text_sizes(c.body); !s) {
+        return s;
+    }
+    if (auto key = repeated_key(text)) {
+        return fail(errc::invalid_argument, "This field is given more than once.", "repeated_field",
+                    std::move(*key));
+    }
+    return {};
 }
 
 std::string acting_key(const call& c) {
@@ -211,7 +240,14 @@ bool matches_tag(std::string_view if_none_match, std::string_view tag) {
 response form_problem(const base::error& what, std::string_view request_id) {
     if (what.code == errc::invalid_argument) {
         if (what.reason == "unsupported_media_type") {
-            return to_problem(415, what, request_id);
+            response out = to_problem(415, what, request_id);
+            out.add_header("Accept", "application/json");
+            return out;
+        }
+        if (what.reason == "unsupported_content_encoding") {
+            response out = to_problem(415, what, request_id);
+            out.add_header("Accept-Encoding", "identity");
+            return out;
         }
         if (what.reason == "malformed_json" || what.reason == "malformed_query" ||
             what.reason == "unexpected_body") {

@@ -9,7 +9,7 @@
 
 namespace immortal::api {
 
-// "Bearer <token>". Error: unauthenticated.
+// "Bearer <token>", with one space or more between. Error: unauthenticated.
 [[nodiscard]] base::result<std::string> bearer_token(std::string_view authorization);
 
 // Fills `c.query` and `c.after`. Errors: invalid_argument, naming the parameter: not one of the
@@ -20,7 +20,8 @@ namespace immortal::api {
 [[nodiscard]] base::status read_idempotency_key(call& c, base::random_source& random);
 
 // Fills `c.body`; an absent optional body is an empty object. Errors: invalid_argument, with reason
-// malformed_json, unsupported_media_type or unexpected_body, or naming a text that is too long.
+// malformed_json, unsupported_media_type, unsupported_content_encoding or unexpected_body, or
+// naming a text that is too long or a field that is given twice.
 [[nodiscard]] base::status read_body(const route& r, call& c);
 
 // By what the commands of a call are limited: account and acting character (or session).

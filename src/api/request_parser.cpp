@@ -145,6 +145,9 @@ private:
             return keep(seen_authorization, value, out_.authorization, ec);
         case http::field::content_type:
             return keep(seen_content_type, value, out_.content_type, ec);
+        case http::field::content_encoding:
+            out_.content_encoding.append(out_.content_encoding.empty() ? "" : ",").append(value);
+            return;
         case http::field::if_none_match:
             out_.if_none_match.assign(value);
             return;

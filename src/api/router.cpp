@@ -71,13 +71,19 @@ std::size_t router::child(std::size_t at, std::string_view segment) {
 
 match router::find(method verb, std::string_view path) const {
     match out;
+    const bool escaped = path.find('%') != std::string_view::npos;
+    out.malformed = escaped && !percent_decode(path);
+    if (out.malformed) {
+        return out;
+    }
     const auto segments = split_path(path);
     if (!segments) {
         return out;
     }
     std::size_t at = 0;
     for (std::size_t i = 0; i < segments->count; ++i) {
-        const std::string_view segment = segments->at[i];
+        const std::string segment =
+            escaped ? *percent_decode(segments->at[i]) : std::string(segments->at[i]);
         const node& here = nodes_[at];
         const auto literal =
             std::ranges::find(here.literals, segment, &std::pair<std::string, std::size_t>::first);
@@ -95,7 +101,7 @@ match router::find(method verb, std::string_view path) const {
             }
             out.ids.push_back(*id);
         } else if (is_name(segment)) {
-            out.names.emplace_back(segment);
+            out.names.push_back(segment);
         } else {
             return out;
         }

@@ -18,6 +18,7 @@ struct match {
     std::string_view allowed;     // the path's methods ("GET, HEAD, OPTIONS"); empty: no such path
     std::vector<base::uuid> ids;
     std::vector<std::string> names;
+    bool malformed = false; // the path holds a broken percent escape, or a control character
 };
 
 // Thread-safe after construction.
@@ -27,7 +28,8 @@ public:
     explicit router(std::vector<route> routes);
 
     // A segment that is not of its pattern's kind leads nowhere: an id that is no UUID is unknown.
-    // HEAD leads where GET does.
+    // Segments are matched percent-decoded (RFC 3986, 2.3), after the path was split: an escaped
+    // slash is a character of its segment. HEAD leads where GET does.
     [[nodiscard]] match find(method verb, std::string_view path) const;
     [[nodiscard]] const std::vector<route>& routes() const noexcept { return routes_; }
 

@@ -1,5 +1,7 @@
 #include "app/backing.hpp"
 
+#include "postgres/connection_string.hpp"
+#include "redis/endpoint.hpp"
 #include "runtime/managed_postgres.hpp"
 #include "runtime/managed_redis.hpp"
 
@@ -75,6 +77,40 @@ std::vector<service_line> backing::lines() const {
         out.push_back(managed("Redis", *redis_));
     } else if (!given_redis_.empty()) {
         out.push_back({"Redis", "given", without_password(given_redis_)});
+    }
+    return out;
+}
+
+base::status check_addresses(const settings& options) {
+    if (const std::string& uri = options.redis.uri; !uri.empty()) {
+        if (const auto parsed = redis::parse_endpoint(uri); !parsed) {
+            return base::fail(base::errc::invalid_argument,
+                              "redis.uri: " + parsed.error().message + ".");
+        }
+    }
+    const std::string& uri = options.postgres.uri;
+    if (!uri.empty() && !postgres::is_connection_string(uri)) {
+        return base::fail(base::errc::invalid_argument,
+                          "postgres.uri cannot be read; write "
+                          "postgresql://[user[:password]@]host[:port]/database, with odd "
+                          "characters percent-encoded.");
+    }
+    return {};
+}
+
+runtime::resource_needs needs_of(const settings& options, backing::redis_use redis) {
+    constexpr std::size_t own_threads = 24; // besides those that serve: log, index, gRPC, hashing
+    constexpr std::size_t postgres_processes = 16;
+    constexpr std::size_t redis_threads = 8;
+    const bool managed_redis = options.redis.uri.empty() && redis == backing::redis_use::wanted;
+    runtime::resource_needs out;
+    out.threads =
+        options.server.threads + own_threads + (managed_redis ? redis_threads : 0) +
+        (options.postgres.uri.empty() ? postgres_processes + options.postgres.connections : 0);
+    out.descriptors = 256;
+    out.address_space = std::uint64_t{512} << 20u;
+    if (options.event_store.uri.empty()) {
+        out.file_size = options.event_log.segment_bytes + (1u << 20u);
     }
     return out;
 }

@@ -5,6 +5,7 @@
 #include "app/settings.hpp"
 #include "base/result.hpp"
 #include "runtime/guardian.hpp"
+#include "runtime/resource_check.hpp"
 #include "runtime/supervised_process.hpp"
 
 #include <memory>
@@ -57,6 +58,13 @@ private:
     std::unique_ptr<runtime::managed_postgres> postgres_;
     std::unique_ptr<runtime::managed_redis> redis_;
 };
+
+// Whether the given addresses of PostgreSQL and Redis can be read at all: for a refusal before
+// anything is started. Errors: invalid_argument, a sentence without the address.
+[[nodiscard]] base::status check_addresses(const settings& options);
+
+// What a process with `options` needs of the machine; `redis` as for backing.
+[[nodiscard]] runtime::resource_needs needs_of(const settings& options, backing::redis_use redis);
 
 // An address without its password.
 [[nodiscard]] std::string without_password(const std::string& uri);

@@ -35,7 +35,8 @@ constexpr key_flag esdb_flags[] = {
 };
 constexpr key_flag serve_flags[] = {
     {"--http-port", "http.port", "Port of the HTTP interface, 0 for any free one (default: 8080)"},
-    {"--http-address", "http.address", "Numeric address to listen on (default: 127.0.0.1)"},
+    {"--http-address", "http.address",
+     "Numeric address to listen on (default: both loopback addresses)"},
     {"--redis", "redis.uri", "Redis to use instead of a managed one (redis:// or unix://)"},
     {"--object-store", "object_store.uri", "Not used by this version"},
     {"--threads", "server.threads", "Threads that serve requests (default: one a processor)"},

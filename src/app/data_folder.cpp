@@ -1,9 +1,11 @@
 #include "app/data_folder.hpp"
 
+#include "base/json.hpp"
 #include "base/log.hpp"
 #include "runtime/processes.hpp"
 #include "runtime/service_folders.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
@@ -54,6 +56,21 @@ base::error in_use(const fs::path& folder, const owner& by) {
             "in_use"};
 }
 
+// The name goes into logs, JSON and configuration lines of other programs.
+base::status check_name(const fs::path& folder) {
+    const std::string text = folder.string();
+    const bool control =
+        std::ranges::any_of(text, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
+    if (control || !base::parse_json(base::json_text(base::json::value(text)))) {
+        return base::fail(base::errc::invalid_argument,
+                          std::string("The name of the data folder holds ") +
+                              (control ? "a line break or another control character"
+                                       : "bytes that are not UTF-8") +
+                              "; use another folder with --data.");
+    }
+    return {};
+}
+
 base::error cannot(const fs::path& folder, const std::string& what) {
     return {base::errc::unavailable,
             "The data folder " + folder.string() + " cannot be used: " + what + "."};
@@ -101,17 +118,23 @@ base::result<std::unique_ptr<data_folder>> data_folder::open(const fs::path& fol
                                                              when_absent policy,
                                                              std::chrono::milliseconds patience) {
     const fs::path path = absolute(folder);
-    std::error_code failed;
+    if (auto usable = check_name(path); !usable) {
+        return base::fail(usable.error());
+    }
     if (policy == when_absent::refuse && !exists(path)) {
         return base::fail(base::errc::not_found, "There is no data of Immortality in " +
                                                      path.string() +
                                                      "; name its folder with --data.");
     }
-    fs::create_directories(path / "logs", failed);
-    if (failed) {
-        return base::fail(cannot(path, failed.message()));
+    auto made = runtime::make_folders(path, runtime::passage_mode());
+    if (made) {
+        made = runtime::make_folders(path / "logs", 0700);
     }
-    const int fd = ::open((path / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (!made) {
+        return base::fail(base::errc::unavailable, "The data folder " + path.string() +
+                                                       " cannot be used. " + made.error().message);
+    }
+    const int fd = ::open((path / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         return base::fail(cannot(path, "it is not writable (" + words(errno) + ")"));
     }

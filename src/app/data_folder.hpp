@@ -15,8 +15,10 @@ public:
     // Makes the folder if there is none, and takes its lock. `user`: what takes it, for the
     // sentence others get ("immortal serve"). When the lock's owner is dead, its guardian is still
     // ending children: that is waited for, up to `patience`. Errors: already_exists with reason
-    // "in_use" (a running process owns it), unavailable (it cannot be made or written), not_found
-    // (with `refuse`: there is no data in it).
+    // "in_use" (a running process owns it), unavailable (it cannot be made or written),
+    // invalid_argument (a name that cannot be used), not_found (with `refuse`: there is no data in
+    // it). What is made is private, whatever the umask; as root the folder itself may be passed
+    // through, for the accounts of the managed services.
     enum class when_absent { make, refuse };
     [[nodiscard]] static base::result<std::unique_ptr<data_folder>>
     open(const std::filesystem::path& folder, const std::string& user, when_absent policy,

@@ -90,6 +90,18 @@ TEST_F(data_folders, a_file_in_the_way_is_named) {
     EXPECT_THAT(refused.error().message, HasSubstr((base_ / "file" / "d").string()));
 }
 
+TEST_F(data_folders, names_that_others_cannot_be_given_are_refused) {
+    for (const char* bad : {"two\nlines", "tab\there", "not-utf8-\xff", "\x7f"}) {
+        const auto refused = data_folder::open(base_ / bad, "test", when::make);
+        ASSERT_FALSE(refused) << bad;
+        EXPECT_EQ(refused.error().code, base::errc::invalid_argument) << bad;
+        EXPECT_FALSE(fs::exists(base_ / bad)) << bad;
+    }
+    for (const char* good : {"李", "a b", "it's \"so\"", "-x", "#", "100%", "a\\b"}) {
+        EXPECT_TRUE(data_folder::open(base_ / good, "test", when::make).has_value()) << good;
+    }
+}
+
 TEST_F(data_folders, paths_become_absolute) {
     EXPECT_EQ(data_folder::absolute("/a/../b/./c/"), "/b/c");
     EXPECT_EQ(data_folder::absolute("x"), fs::current_path() / "x");

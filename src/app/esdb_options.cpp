@@ -1,5 +1,8 @@
 #include "app/esdb_options.hpp"
 
+#include "app/http_address.hpp"
+#include "app/output.hpp"
+
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -21,17 +24,12 @@ base::result<std::string> content_of(const std::string& key, const std::string& 
     return text.str();
 }
 
-std::vector<std::string> addresses_of(const esdb_settings& options) {
-    return options.address == "localhost" ? std::vector<std::string>{"127.0.0.1", "::1"}
-                                          : std::vector<std::string>{options.address};
-}
-
 } // namespace
 
 base::result<esdb::protocol_settings> esdb_options(const settings& options) {
     const esdb_settings& in = options.esdb;
     esdb::protocol_settings out;
-    out.server.addresses = addresses_of(in);
+    out.server.addresses = numeric_addresses(in.address);
     out.server.port = in.port;
     out.calls_max = in.calls_max;
     out.unfinished_bytes_max = in.unfinished_bytes_max;
@@ -80,11 +78,15 @@ base::status check_esdb(const settings& options) {
 }
 
 void print_first_password(const std::optional<esdb::first_user>& made) {
-    if (made) {
-        fmt::print("The event store's first user is '{}' with the password {}\n"
-                   "It is shown only now: keep it, or change it with the Users service.\n\n",
-                   made->login, made->password);
-        std::fflush(stdout);
+    if (!made) {
+        return;
+    }
+    const std::string text =
+        fmt::format("The event store's first user is '{}' with the password {}\n"
+                    "It is shown only now: keep it, or change it with the Users service.\n\n",
+                    made->login, made->password);
+    if (!announce(text)) {
+        (void)!std::fputs(text.c_str(), stderr); // lost otherwise
     }
 }
 

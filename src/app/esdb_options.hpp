@@ -15,7 +15,8 @@ namespace immortal::app {
 // refuse when the protocol is not served.
 [[nodiscard]] base::status check_esdb(const settings& options);
 
-// Shows the password of a user that was just made, on standard output: it is kept nowhere else.
+// Shows the password of a user that was just made, on standard output, or on standard error if that
+// cannot be written: it is kept nowhere else.
 void print_first_password(const std::optional<esdb::first_user>& made);
 
 } // namespace immortal::app

@@ -1,13 +1,14 @@
 #include "app/cli.hpp"
+#include "app/output.hpp"
+#include "app/process_setup.hpp"
 
-#include <cstdio>
 #include <exception>
 
 int main(int count, char** arguments) {
+    immortal::app::prepare_process();
     try {
-        return immortal::app::run_command_line(count, arguments);
-    } catch (const std::exception& e) {
-        std::fprintf(stderr, "immortal: an unexpected failure: %s\n", e.what());
+        return immortal::app::checked_exit(immortal::app::run_command_line(count, arguments));
+    } catch (const std::exception& failure) {
+        return immortal::app::exit_of_failure(failure);
     }
-    return immortal::app::exit_failure;
 }

@@ -1,4 +1,5 @@
 // immortal rebuild
+#include "app/backing.hpp"
 #include "app/core.hpp"
 #include "app/tool.hpp"
 #include "game/catalog.hpp"
@@ -55,6 +56,10 @@ int run_rebuild(const rebuild_options& options) {
     auto loaded = load_settings(options.config, log_use::quiet);
     if (!loaded) {
         return report(loaded.error(), exit_usage);
+    }
+    const auto needs = needs_of(*loaded, backing::redis_use::unwanted);
+    if (auto enough = runtime::check_resources(needs); !enough) {
+        return report(enough.error());
     }
     auto folder = data_folder::open(loaded->server.data, "immortal rebuild",
                                     data_folder::when_absent::refuse);

@@ -5,6 +5,7 @@
 #include "app/control.hpp"
 #include "app/core.hpp"
 #include "app/esdb_options.hpp"
+#include "app/http_address.hpp"
 #include "app/operations.hpp"
 #include "app/version.hpp"
 #include "base/log.hpp"
@@ -22,6 +23,7 @@
 #include "runtime/managed_redis.hpp"
 #include "runtime/task_group.hpp"
 
+#include <future>
 #include <optional>
 #include <unistd.h>
 #include <utility>
@@ -94,7 +96,8 @@ ops::erasure_settings erasure_options(const settings& options, base::random_sour
 
 api::application::settings api_options(const settings& options) {
     api::application::settings out;
-    out.http.addresses = {options.http.address};
+    out.http.addresses = numeric_addresses(options.http.address);
+    out.http.trusted_proxies = trusted_proxies(options.http).value_or(std::vector<std::string>());
     out.http.port = options.http.port;
     out.http.header_size_max = options.http.header_bytes_max;
     out.http.body_size_max = options.http.body_bytes_max;
@@ -102,6 +105,7 @@ api::application::settings api_options(const settings& options) {
     out.http.connections_per_source_max = options.http.connections_per_source_max;
     out.http.read_timeout = options.http.read_timeout;
     out.http.idle_timeout = options.http.idle_timeout;
+    out.http.write_timeout = options.http.write_timeout;
     out.http.request_timeout = options.http.request_timeout;
     const limit_settings& limits = options.limits;
     out.rates.request = {limits.requests_per_second, limits.requests_burst};
@@ -294,11 +298,17 @@ void server::parts::end() {
         return;
     }
     core& c = *base_parts;
-    if (listening && !c.engine.run(api->stop(options.server.stop_timeout))) {
-        base::log_warning("app", "requests were cut off by the stop");
+    std::future<bool> http; // both interfaces have the same time
+    if (listening) {
+        http =
+            boost::asio::co_spawn(boost::asio::make_strand(c.engine.executor()),
+                                  api->stop(options.server.stop_timeout), boost::asio::use_future);
     }
     if (serving_protocol) {
         protocol->stop(options.server.stop_timeout);
+    }
+    if (http.valid() && !http.get()) {
+        base::log_warning("app", "requests were cut off by the stop");
     }
     if (control) {
         c.engine.run(control->stop());
@@ -358,6 +368,14 @@ std::uint16_t server::port() const {
 
 std::optional<esdb::first_user> server::first_administrator() const {
     return parts_->protocol ? parts_->protocol->first_administrator() : std::nullopt;
+}
+
+base::status server::renew_certificates(esdb::tls_settings tls) {
+    return parts_->protocol->renew_certificates(std::move(tls));
+}
+
+bool server::serves_tls() const {
+    return parts_->serving_protocol && !parts_->options.esdb.tls_certificate.empty();
 }
 
 std::vector<service_line> server::service_lines() const {

@@ -6,6 +6,7 @@
 #include "app/settings.hpp"
 #include "base/result.hpp"
 #include "esdb/user_record.hpp"
+#include "esdb/server.hpp"
 #include "runtime/guardian.hpp"
 
 #include <cstdint>
@@ -34,6 +35,12 @@ public:
     [[nodiscard]] std::vector<service_line> service_lines() const; // event store first
     // Of the event store's first user, if this start made it.
     [[nodiscard]] std::optional<esdb::first_user> first_administrator() const;
+
+    // Whether the EventStoreDB protocol is served with TLS.
+    [[nodiscard]] bool serves_tls() const;
+    // For its new connections. Precondition: serves_tls(). Errors: as
+    // esdb::protocol_server::renew_certificates().
+    [[nodiscard]] base::status renew_certificates(esdb::tls_settings tls);
 
 private:
     struct parts;

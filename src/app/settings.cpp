@@ -29,12 +29,14 @@ base::log_level level_of(const std::string& name) {
 http_settings read_http(const base::config& c) {
     return {.address = c.text("http.address"),
             .port = whole<std::uint16_t>(c, "http.port"),
+            .trusted_proxies = c.text("http.trusted_proxies"),
             .connections_max = whole<std::size_t>(c, "http.connections_max"),
             .connections_per_source_max = whole<std::size_t>(c, "http.connections_per_source_max"),
             .body_bytes_max = whole<std::size_t>(c, "http.body_bytes_max"),
             .header_bytes_max = whole<std::size_t>(c, "http.header_bytes_max"),
             .read_timeout = millis(c, "http.read_timeout_ms"),
             .idle_timeout = millis(c, "http.idle_timeout_ms"),
+            .write_timeout = millis(c, "http.write_timeout_ms"),
             .request_timeout = millis(c, "http.request_timeout_ms"),
             .after_timeout = millis(c, "http.after_timeout_ms")};
 }

@@ -24,14 +24,16 @@ struct server_settings {
 };
 
 struct http_settings {
-    std::string address;
+    std::string address; // "localhost": both loopback addresses
     std::uint16_t port = 0;
+    std::string trusted_proxies; // numeric addresses, separated by commas
     std::size_t connections_max = 0;
     std::size_t connections_per_source_max = 0;
     std::size_t body_bytes_max = 0;
     std::size_t header_bytes_max = 0;
     milliseconds read_timeout{};
     milliseconds idle_timeout{};
+    milliseconds write_timeout{};
     milliseconds request_timeout{};
     milliseconds after_timeout{};
 };

@@ -45,14 +45,18 @@ void add_server_keys(config_registry& registry) {
 void add_http_keys(config_registry& registry) {
     registry.describe_section("http", "The HTTP interface.")
         .add({.name = "http.address",
-              .fallback = std::string("127.0.0.1"),
-              .doc =
-                  "Address to listen on. The server speaks plain HTTP: beyond loopback put a TLS "
-                  "proxy in front."})
+              .fallback = std::string("localhost"),
+              .doc = "Numeric address to listen on; localhost means both loopback addresses. The "
+                     "server "
+                     "speaks plain HTTP: beyond loopback put a TLS proxy in front."})
         .add({.name = "http.port",
               .fallback = whole(8080),
               .doc = "Port; 0 takes any free one and prints it.",
               .maximum = port_max})
+        .add({.name = "http.trusted_proxies",
+              .fallback = std::string(),
+              .doc = "Numeric addresses, separated by commas, of proxies whose X-Forwarded-For is "
+                     "believed: limits then count the client that it names last."})
         .add({.name = "http.connections_max",
               .fallback = whole(4096),
               .doc = "Connections open at once; more are answered 503 and closed.",
@@ -84,6 +88,11 @@ void add_http_keys(config_registry& registry) {
               .doc = "How long a connection may stay open between requests.",
               .minimum = 100,
               .maximum = 3'600'000})
+        .add({.name = "http.write_timeout_ms",
+              .fallback = whole(30'000),
+              .doc = "How long a client may take to receive one answer.",
+              .minimum = 100,
+              .maximum = 600'000})
         .add({.name = "http.request_timeout_ms",
               .fallback = whole(10'000),
               .doc = "How long the server works on one request before it answers 503.",

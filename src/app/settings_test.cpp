@@ -1,3 +1,4 @@
+#include "app/http_address.hpp"
 #include "app/settings.hpp"
 
 #include <gmock/gmock.h>
@@ -48,6 +49,57 @@ TEST(SettingsTest, every_value_reaches_its_struct) {
     EXPECT_EQ(read.log_level, base::log_level::warning);
     EXPECT_EQ(read.event_log.segment_bytes, 268'435'456U);
     EXPECT_EQ(read.accounts.session_idle, std::chrono::minutes(30));
+}
+
+// The figures of docs/http-api.md are those of the registry.
+TEST(SettingsTest, documented_limits_are_the_registrys) {
+    const auto config = load_config(std::nullopt, {});
+    ASSERT_TRUE(config);
+    const settings s = read_settings(*config);
+    const auto grouped = [](double number) {
+        std::string digits = std::to_string(static_cast<long>(number));
+        if (digits.size() > 3) {
+            digits.insert(digits.size() - 3, ",");
+        }
+        return digits;
+    };
+    const auto seconds = [](milliseconds time) {
+        return std::to_string(time.count() / 1000) + " s";
+    };
+    const std::string text = content_of(IMMORTAL_SOURCE_DIR "/docs/http-api.md");
+    const limit_settings& l = s.limits;
+    for (const std::string& line :
+         {"| " + grouped(l.requests_per_second) + "/s, burst " + grouped(l.requests_burst) + " |",
+          "| log-ins, password changes | source address | " + grouped(l.logins_per_minute) +
+              "/min |",
+          "| registrations | source address | " + grouped(l.registrations_per_hour) + "/h |",
+          "| " + grouped(l.commands_per_second) + "/s, burst " + grouped(l.commands_burst) + " |",
+          "| connections | source address, total | " +
+              grouped(static_cast<double>(s.http.connections_per_source_max)) + ", " +
+              grouped(static_cast<double>(s.http.connections_max)) + " |",
+          "| connection | " + seconds(s.http.read_timeout) + ", " +
+              seconds(s.http.request_timeout) + ", " + seconds(s.http.write_timeout) + ", " +
+              seconds(s.http.idle_timeout) + " |",
+          "body too large (" + std::to_string(s.http.body_bytes_max / 1024) + " KiB)",
+          "header too large (" + std::to_string(s.http.header_bytes_max / 1024) + " KiB",
+          std::string("on `127.0.0.1:") + std::to_string(s.http.port) + "` and `[::1]:"}) {
+        EXPECT_THAT(text, testing::HasSubstr(line));
+    }
+    EXPECT_EQ(numeric_addresses(s.http.address), (std::vector<std::string>{"127.0.0.1", "::1"}));
+}
+
+TEST(SettingsTest, proxies_are_numeric_addresses) {
+    http_settings http;
+    EXPECT_TRUE(trusted_proxies(http)->empty());
+    http.trusted_proxies = "10.0.0.1, 0:0::1";
+    EXPECT_EQ(*trusted_proxies(http), (std::vector<std::string>{"10.0.0.1", "::1"}));
+    for (const char* bad : {"proxy.example", "10.0.0.1,", "10.0.0.1 10.0.0.2", "10.0.0.0/8"}) {
+        http.trusted_proxies = bad;
+        const auto refused = trusted_proxies(http);
+        if (std::string(bad) != "10.0.0.1,") { // an empty rest is nothing
+            EXPECT_THAT(refused.error().message, testing::HasSubstr("http.trusted_proxies"));
+        }
+    }
 }
 
 TEST(SettingsTest, bad_flag_is_a_sentence) {

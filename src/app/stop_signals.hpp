@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as values.
+// SIGINT, SIGTERM and SIGHUP as values.
 #pragma once
 
 #include <chrono>
@@ -12,10 +12,14 @@ class stop_signals {
 public:
     stop_signals() {
         sigemptyset(&wanted_);
-        sigaddset(&wanted_, SIGINT);
-        sigaddset(&wanted_, SIGTERM);
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+            sigaddset(&wanted_, number);
+        }
         pthread_sigmask(SIG_BLOCK, &wanted_, nullptr);
-        std::signal(SIGPIPE, SIG_IGN);
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+            (void)std::signal(number, SIG_DFL); // an ignored signal would not become a value
+        }
+        (void)std::signal(SIGPIPE, SIG_IGN);
     }
     // The number of the signal that came within `limit`; 0 if none did.
     [[nodiscard]] int wait(std::chrono::milliseconds limit) const {

@@ -1,21 +1,18 @@
 // immortal store serve: the event store alone, without the game.
 #include "app/cli.hpp"
-#include "app/core.hpp"
 #include "app/esdb_options.hpp"
-#include "app/operations.hpp"
-#include "app/stop_signals.hpp"
+#include "app/output.hpp"
+#include "app/reload.hpp"
+#include "app/startup.hpp"
+#include "app/store_server.hpp"
 #include "app/tool.hpp"
 #include "app/version.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
-#include "eventlog/scavenger.hpp"
-#include "eventstore/embedded_store.hpp"
-#include "eventstore/system_events.hpp"
+#include "runtime/resource_check.hpp"
 
 #include <fmt/format.h>
 
-#include <csignal>
-#include <cstdio>
 #include <unistd.h>
 #include <utility>
 
@@ -25,80 +22,68 @@ namespace json = base::json;
 
 namespace {
 
-void print_running(const data_folder& folder, const std::string& address, bool as_json) {
+std::string screen_text(const data_folder& folder, const std::string& address, bool as_json) {
     if (as_json) {
-        fmt::print("{}\n", json::serialize(json::object{{"version", version_text()},
-                                                        {"url", address},
-                                                        {"data", folder.path().string()},
-                                                        {"processId", getpid()}}));
-    } else {
-        fmt::print("\nThe event store of Immortality {} is running.\n\n", version_text());
-        fmt::print("  {:<12} {}\n", "EventStoreDB", address);
-        fmt::print("  {:<12} {}\n\n", "events", folder.events().string());
-        fmt::print("Connect with any EventStoreDB or KurrentDB client. Ctrl-C stops it.\n");
+        return json::serialize(json::object{{"version", version_text()},
+                                            {"url", address},
+                                            {"data", folder.path().string()},
+                                            {"processId", getpid()}}) +
+               "\n";
     }
-    std::fflush(stdout);
+    return fmt::format("\nThe event store of Immortality {} is running.\n\n"
+                       "  {:<12} {}\n  {:<12} {}\n\n"
+                       "Connect with any EventStoreDB or KurrentDB client. Ctrl-C stops it.\n",
+                       version_text(), "EventStoreDB", address, "events", folder.events().string());
 }
 
-int serve_store(const data_folder& folder, const settings& options,
+int serve_store(const data_folder& folder, const settings& options, const configuration& source,
                 esdb::protocol_settings protocol, bool as_json) {
-    base::system_clock clock;
-    base::system_random random;
-    base::posix_file_system files;
-    base::metrics metrics;
     const stop_signals signals;
-    auto log = open_event_log(folder, options, files, clock, random, &metrics);
-    if (!log) {
-        return report(log.error());
+    signal_orders orders;
+    const bool tls = protocol.server.tls.has_value();
+    auto started = await_start<store_server>(
+        [&] { return store_server::start(folder, options, std::move(protocol)); }, [] {}, signals,
+        orders);
+    if (!started) {
+        return report(started.error());
     }
-    if (auto written = eventstore::write_system_events(**log); !written) {
-        base::log_warning("app", "the first events of the log were not written",
-                          {{"why", written.error().message}});
+    if (*started == nullptr) {
+        abandon_start();
     }
-    auto store = eventstore::make_embedded_store(**log, &metrics);
-    runtime::engine engine({.threads = options.server.threads});
-    engine.start();
-    protocol.metrics = &metrics;
-    protocol.operations = {.scavenges = &(*log)->scavenges(),
-                           .shut_down = [] { kill(getpid(), SIGTERM); }};
-    esdb::protocol_server server(engine, *store, clock, random, std::move(protocol));
-    auto control =
-        serve_operations(engine.executor(), folder.path(), {.log = log->get(), .store = *store});
-    int code = exit_success;
-    if (!control) {
-        code = report(control.error());
-    } else if (auto started = server.start(); !started) {
-        code = report(started.error());
-    } else {
-        print_running(folder, server.connection_string(), as_json);
-        print_first_password(server.first_administrator());
-        while (signals.wait(std::chrono::milliseconds(500)) == 0) {
-        }
-        if (!as_json) {
-            fmt::print("Stopping.\n");
-            std::fflush(stdout);
-        }
-        server.stop(options.server.stop_timeout);
+    store_server& running = **started;
+    if (!announce(screen_text(folder, running.connection_string(), as_json))) {
+        base::log_warning("app", "standard output cannot be written; the server goes on");
     }
-    if (control) {
-        engine.run((*control)->stop());
+    print_first_password(running.first_administrator());
+    reloader again(
+        source,
+        tls ? [&](esdb::tls_settings fresh) { return running.renew_certificates(std::move(fresh)); }
+            : reloader::renewal());
+    serve_until_stop(signals, orders, [&] { again.reload(); }, [] { return false; });
+    if (!as_json) {
+        announce("Stopping.\n");
     }
-    engine.stop();
-    store.reset();
-    (*log)->close();
-    return code;
+    running.stop();
+    return exit_success;
 }
 
 } // namespace
 
 int run_store_serve(const serve_options& options) {
-    const auto loaded = load_settings(options.config, log_use::as_configured);
+    auto loaded = load_settings(options.config, log_use::as_configured);
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
     auto protocol = esdb_options(*loaded);
     if (!protocol) {
         return report(protocol.error());
+    }
+    const runtime::resource_needs needs{.threads = loaded->server.threads + 24,
+                                        .descriptors = 256,
+                                        .address_space = std::uint64_t{512} << 20u,
+                                        .file_size = loaded->event_log.segment_bytes + (1u << 20u)};
+    if (auto enough = runtime::check_resources(needs); !enough) {
+        return report(enough.error());
     }
     const auto& where = protocol->server;
     // A start that is refused leaves no folder behind; that a folder is in use is said first.
@@ -115,7 +100,7 @@ int run_store_serve(const serve_options& options) {
     if (auto free = esdb::check_listening(where.addresses, where.port); !free) {
         return report(free.error());
     }
-    return serve_store(**folder, *loaded, std::move(*protocol), options.json);
+    return serve_store(**folder, *loaded, options.config, std::move(*protocol), options.json);
 }
 
 } // namespace immortal::app

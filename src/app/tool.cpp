@@ -1,8 +1,7 @@
 #include "app/tool.hpp"
 
+#include "app/process_setup.hpp"
 #include "base/log.hpp"
-
-#include <fmt/format.h>
 
 #include <cstdio>
 #include <utility>
@@ -12,7 +11,8 @@ namespace immortal::app {
 namespace json = base::json;
 
 int report(const base::error& problem, int code) {
-    fmt::print(stderr, "immortal: {}\n", problem.message);
+    // Not fmt::print, which throws where standard error cannot be written.
+    (void)!std::fputs(("immortal: " + problem.message + "\n").c_str(), stderr);
     return code;
 }
 
@@ -22,6 +22,9 @@ base::result<settings> load_settings(const configuration& from, log_use use) {
         return base::fail(config.error());
     }
     settings out = read_settings(*config);
+    if (out.postgres.uri.empty()) {
+        forget_postgres_environment();
+    }
     const bool lower = use == log_use::quiet && config->is_default("log.level");
     base::configure_log(lower ? base::log_level::warning : out.log_level, out.log_format);
     return out;

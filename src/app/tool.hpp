@@ -16,8 +16,9 @@ namespace immortal::app {
 // Prints the sentence on standard error; gives the exit code.
 int report(const base::error& problem, int code = exit_failure);
 
-// The loaded configuration with the program's own log set up. `quiet`: warnings and errors only,
-// unless the configuration names a level.
+// The loaded configuration with the program's own log set up; without an address of a PostgreSQL,
+// libpq's variables are removed from the environment. Before any thread. `quiet`: warnings and
+// errors only, unless the configuration names a level.
 enum class log_use { as_configured, quiet };
 [[nodiscard]] base::result<settings> load_settings(const configuration& from, log_use use);
 

@@ -24,6 +24,7 @@ file_error::kind kind_of(int number) {
         return file_error::kind::exists;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG: // RLIMIT_FSIZE, which may be raised again
         return file_error::kind::no_space;
     case EACCES:
     case EPERM:

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <new>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace immortal::base {
 namespace {
@@ -96,6 +101,28 @@ TEST_F(posix_file_test, uncached_writes_go_to_the_open_file_whatever_its_name) {
     ASSERT_TRUE(file->write_uncached_at(0, bytes.bytes()));
     EXPECT_EQ(file->size().value(), disk_page * 2);
     EXPECT_EQ(other->size().value(), 0u);
+}
+
+// In a process of its own: a limit that is lowered for good stays.
+TEST_F(posix_file_test, a_file_that_may_not_grow_has_no_space_and_stays_as_it_was) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+        (void)std::signal(SIGXFSZ, SIG_IGN);
+        const std::array<std::byte, 100> bytes{};
+        auto opened = files_.open(folder_ + "/a", open_mode::create_new);
+        bool good = opened && (*opened)->write_at(0, bytes);
+        const rlimit limit{100, RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        const auto refused = (*opened)->write_at(100, bytes);
+        good = good && !refused && refused.error().what == file_error::kind::no_space;
+        good = good && (*opened)->size() == 100u && (*opened)->truncate(50);
+        const rlimit former{RLIM_INFINITY, RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &former);
+        _exit(good && (*opened)->write_at(100, bytes) ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(pid, &status, 0), pid);
+    EXPECT_EQ(status, 0);
 }
 
 } // namespace

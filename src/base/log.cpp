@@ -1,5 +1,7 @@
 #include "base/log.hpp"
 
+#include "base/log_control.hpp"
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -71,6 +73,10 @@ void configure_log(log_level level, log_format format) {
                              ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v)"
                              : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
                          spdlog::pattern_time_type::utc);
+}
+
+void set_log_level(log_level level) {
+    logger().set_level(spdlog_level(level)); // atomic
 }
 
 bool log_enabled(log_level level) noexcept {

@@ -229,7 +229,7 @@ protected:
         generic_ = std::make_unique<grpc::GenericStub>(channel_);
         passwords_ = {{'u', basic("ursula", "correct horse")},
                       {'o', basic("olga", "correct horse")},
-                      {'a', basic("admin", node_->first_password().value())}};
+                      {'a', basic("admin", node_->first_administrator().value().password)}};
         add_user("ursula", {});
         add_user("olga", {"$ops"});
         for (const char* stream : {"open", "other", "secret", "secret-2", "secret-3"}) {

@@ -179,6 +179,10 @@ const std::optional<first_user>& protocol_server::first_administrator() const {
     return parts_->administrator;
 }
 
+base::status protocol_server::renew_certificates(tls_settings tls) {
+    return parts_->transport.renew_certificates(std::move(tls));
+}
+
 std::uint16_t protocol_server::port() const {
     return parts_->transport.port();
 }

@@ -52,6 +52,9 @@ public:
     // As server::stop(); a scavenge that runs is stopped, and checkpoints are written. Blocks.
     void stop(milliseconds limit);
 
+    // As server::renew_certificates().
+    [[nodiscard]] base::status renew_certificates(tls_settings tls);
+
     // The administrator, if start() made one: show it once.
     [[nodiscard]] const std::optional<first_user>& first_administrator() const;
 

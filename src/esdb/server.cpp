@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "esdb/call_driver.hpp"
+#include "esdb/certificates.hpp"
 #include "esdb/listening.hpp"
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <grpcpp/server_builder.h>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <thread>
 
 namespace immortal::esdb {
@@ -31,21 +33,6 @@ void forward_log(gpr_log_func_args* entry) {
     if (entry->severity == GPR_LOG_SEVERITY_ERROR) {
         base::log_debug("grpc", entry->message);
     }
-}
-
-std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::optional<tls_settings>& tls) {
-    if (!tls) {
-        return grpc::InsecureServerCredentials();
-    }
-    auto request = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
-    if (!tls->client_authority.empty()) {
-        request = tls->client_required ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                                       : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
-    }
-    grpc::SslServerCredentialsOptions options(request);
-    options.pem_root_certs = tls->client_authority;
-    options.pem_key_cert_pairs.push_back({tls->key, tls->certificate});
-    return grpc::SslServerCredentials(options);
 }
 
 // The official clients ping every 10 seconds; gRPC's own defaults would call that abuse.
@@ -78,7 +65,9 @@ struct server::state {
     state(runtime::engine& engine, server_settings given, const method_table& methods,
           authorizer& rules)
         : settings(std::move(given)), callers(settings.callers),
-          gate(settings.receiving_max, settings.receiving_login_max) {
+          gate(settings.receiving_max, settings.receiving_login_max),
+          certificates(settings.tls ? std::make_shared<certificate_source>(*settings.tls)
+                                    : nullptr) {
         host.executor = engine.executor();
         host.methods = &methods;
         host.rules = &rules;
@@ -94,6 +83,8 @@ struct server::state {
 
     base::status check_rules() const;
     bool build(const listening_plan& plan);
+    void drain_queue();
+    void start_threads();
     void accept_one();
     void take(const std::shared_ptr<call_driver>& arrival);
     void forget(call_driver* gone);
@@ -107,7 +98,9 @@ struct server::state {
     server_settings settings;
     caller_ledger callers;
     receive_gate gate;
+    const std::shared_ptr<certificate_source> certificates; // null: no TLS
     call_host host;
+    std::vector<std::shared_ptr<grpc::ServerCredentials>> credentials; // outlive the server
     std::unique_ptr<grpc::Server> grpc_server;
     std::vector<std::thread> threads;
     std::uint16_t port = 0;
@@ -123,7 +116,7 @@ struct server::state {
 
 base::status server::state::check_rules() const {
     if (settings.tls) {
-        return {};
+        return check_certificates(*settings.tls);
     }
     for (const std::string& address : settings.addresses) {
         if (!is_loopback(address)) {
@@ -139,23 +132,42 @@ base::status server::state::check_rules() const {
 bool server::state::build(const listening_plan& plan) {
     grpc::ServerBuilder builder;
     set_channel_arguments(builder, settings);
-    const auto credentials = credentials_of(settings.tls);
     for (const std::string& address : plan.addresses) {
-        builder.AddListeningPort(endpoint_text(address, plan.port), credentials);
+        credentials.push_back(certificates ? make_credentials(certificates)
+                                           : grpc::InsecureServerCredentials());
+        builder.AddListeningPort(endpoint_text(address, plan.port), credentials.back());
     }
     host.service = std::make_unique<grpc::AsyncGenericService>();
     builder.RegisterAsyncGenericService(host.service.get());
     host.queue = builder.AddCompletionQueue();
     grpc_server = builder.BuildAndStart();
     if (grpc_server == nullptr) {
-        host.queue->Shutdown();
-        void* tag = nullptr;
-        bool ok = false;
-        while (host.queue->Next(&tag, &ok)) {
-        }
-        host.queue.reset();
+        drain_queue();
     }
     return grpc_server != nullptr;
+}
+
+// Of a server that nobody was served by.
+void server::state::drain_queue() {
+    host.queue->Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (host.queue->Next(&tag, &ok)) {
+    }
+    host.queue.reset();
+}
+
+// As many as the system gives: one is enough to go on.
+void server::state::start_threads() {
+    threads.reserve(settings.threads);
+    try {
+        while (threads.size() < settings.threads) {
+            threads.emplace_back([this] { drive(); });
+        }
+    } catch (const std::system_error& refused) {
+        base::log_warning("esdb", "the system refused a thread",
+                          {{"why", refused.what()}, {"threads", threads.size()}});
+    }
 }
 
 void server::state::accept_one() {
@@ -261,15 +273,18 @@ base::status server::start() {
         }
         s.port = plan->port;
         if (!s.build(*plan) && attempt == port_attempts) {
-            return base::fail(
-                base::errc::invalid_argument,
-                s.settings.tls
-                    ? "The event store cannot listen: its TLS certificate or key cannot be used."
-                    : "The event store cannot listen on port " + std::to_string(s.port) + ".");
+            return base::fail(base::errc::invalid_argument,
+                              "The event store cannot listen on port " + std::to_string(s.port) +
+                                  ".");
         }
     }
-    for (std::size_t i = 0; i < s.settings.threads; ++i) {
-        s.threads.emplace_back([&s] { s.drive(); });
+    s.start_threads();
+    if (s.threads.empty()) {
+        s.grpc_server->Shutdown(gpr_now(GPR_CLOCK_MONOTONIC));
+        s.drain_queue();
+        s.grpc_server.reset();
+        return base::fail(base::errc::unavailable,
+                          "The event store's protocol gets no thread: the system refuses more.");
     }
     for (std::size_t i = 0; i < waiting_for_calls; ++i) {
         s.accept_one();
@@ -291,6 +306,15 @@ void server::state::join() {
     }
     threads.clear();
     grpc_server.reset();
+}
+
+base::status server::renew_certificates(tls_settings tls) {
+    IMMORTAL_ASSERT(state_->certificates != nullptr);
+    auto renewed = state_->certificates->renew(std::move(tls));
+    if (renewed) {
+        base::log_info("esdb", "new connections get the renewed certificates");
+    }
+    return renewed;
 }
 
 void server::stop(milliseconds limit) {

@@ -62,6 +62,11 @@ public:
     // Blocks; not from a thread of the engine. A stopped server is not started again.
     void stop(milliseconds limit);
 
+    // Connections from now on get these; those that stand keep theirs. Whether clients are asked
+    // for certificates stays as it was. Precondition: there is TLS. Errors: invalid_argument (they
+    // cannot be used; nothing has changed).
+    [[nodiscard]] base::status renew_certificates(tls_settings tls);
+
     [[nodiscard]] std::uint16_t port() const; // after start()
     [[nodiscard]] std::size_t calls() const;  // in progress
     [[nodiscard]] const caller_ledger& callers() const;

@@ -384,6 +384,31 @@ TEST_F(server_test, an_unusable_certificate_is_refused_at_the_start) {
     EXPECT_NE(started.error().message.find("TLS"), std::string::npos) << started.error().message;
 }
 
+// On both loopback addresses: gRPC keeps certificates for each.
+TEST_F(tls_test, renewed_certificates_serve_new_connections_and_damaged_ones_change_nothing) {
+    const auto first = make_certificate();
+    start_with(first);
+    EXPECT_TRUE(call_with(first, false).ok());
+    const auto second = make_certificate();
+    for (const tls_settings& bad :
+         {tls_settings{.certificate = "nonsense", .key = second.key},
+          tls_settings{.certificate = second.certificate, .key = first.key},
+          tls_settings{.certificate = second.certificate, .key = "nonsense"},
+          tls_settings{.certificate = second.certificate + second.certificate.substr(0, 200),
+                       .key = second.key},
+          tls_settings{.certificate = second.certificate,
+                       .key = second.key,
+                       .client_authority = second.certificate}}) {
+        const auto refused = server_->renew_certificates(bad);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, base::errc::invalid_argument);
+        EXPECT_TRUE(call_with(first, false).ok());
+    }
+    ASSERT_TRUE(server_->renew_certificates(second));
+    EXPECT_TRUE(call_with(second, false).ok());
+    EXPECT_FALSE(call_with(first, false).ok());
+}
+
 TEST_F(tls_test, knows_the_name_of_a_verified_client) {
     auto certificate = make_certificate();
     certificate.client_authority = certificate.certificate;

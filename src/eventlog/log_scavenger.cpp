@@ -6,6 +6,8 @@
 #include "eventlog/scavenge_segment.hpp"
 
 #include <algorithm>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace immortal::eventlog {
@@ -45,7 +47,15 @@ base::result<std::string> log_scavenger::start(scavenge_options options,
         thread_.join(); // of the one before, which has ended
     }
     std::string id = status().id;
-    thread_ = std::thread([this] { run(); });
+    try {
+        thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error& refused) {
+        const std::lock_guard lock(mutex_);
+        status_ = {};
+        observer_ = {};
+        return fail(errc::unavailable,
+                    std::string("the system refused a thread for the scavenge: ") + refused.what());
+    }
     return id;
 }
 
@@ -114,8 +124,13 @@ void log_scavenger::run() {
     }
     tell();
     std::vector<std::thread> others;
-    for (std::size_t i = 1; i < threads; ++i) {
-        others.emplace_back([&] { run_one(shared); });
+    others.reserve(threads);
+    try {
+        for (std::size_t i = 1; i < threads; ++i) {
+            others.emplace_back([&] { run_one(shared); });
+        }
+    } catch (const std::system_error& refused) { // fewer do it too
+        base::log_warning("eventlog", "the system refused a thread", {{"why", refused.what()}});
     }
     run_one(shared);
     for (std::thread& other : others) {

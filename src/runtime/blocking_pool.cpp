@@ -79,8 +79,14 @@ void blocking_pool::state::run_thread() {
 blocking_pool::blocking_pool(settings options) : state_(std::make_unique<state>()) {
     IMMORTAL_ASSERT(options.threads > 0);
     state_->options = options;
-    for (std::size_t i = 0; i < options.threads; ++i) {
-        state_->threads.emplace_back([s = state_.get()] { s->run_thread(); });
+    state_->threads.reserve(options.threads);
+    try {
+        while (state_->threads.size() < options.threads) {
+            state_->threads.emplace_back([s = state_.get()] { s->run_thread(); });
+        }
+    } catch (...) {
+        stop();
+        throw;
     }
 }
 

@@ -35,8 +35,9 @@ public:
         std::size_t queue_max = 64; // calls that wait for a thread
     };
 
-    explicit blocking_pool(settings options); // starts the threads
-    ~blocking_pool();                         // stop()
+    // Starts the threads. Throws std::system_error when the system refuses one.
+    explicit blocking_pool(settings options);
+    ~blocking_pool(); // stop()
     blocking_pool(const blocking_pool&) = delete;
     blocking_pool& operator=(const blocking_pool&) = delete;
 

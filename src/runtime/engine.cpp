@@ -72,9 +72,15 @@ void engine::start() {
     if (!state_->threads.empty()) {
         return;
     }
-    for (std::size_t i = 0; i < state_->thread_count; ++i) {
+    state_->threads.reserve(state_->thread_count);
+    while (state_->threads.size() < state_->thread_count) {
         ++state_->running;
-        state_->threads.emplace_back([s = state_.get()] { s->run_thread(); });
+        try {
+            state_->threads.emplace_back([s = state_.get()] { s->run_thread(); });
+        } catch (...) {
+            --state_->running; // stop() waits for those that did begin
+            throw;
+        }
     }
 }
 

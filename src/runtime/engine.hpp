@@ -40,7 +40,8 @@ public:
     [[nodiscard]] any_io_executor executor();
 
     // Starts the threads; a second call does nothing. An exception that leaves a handler is logged,
-    // and the thread goes on.
+    // and the thread goes on. Throws std::system_error when the system refuses a thread: the engine
+    // can then only be stopped.
     void start();
 
     // Waits up to `drain` for outstanding work, abandons the rest, joins the threads. Not from a

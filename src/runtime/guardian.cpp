@@ -204,7 +204,16 @@ base::result<std::unique_ptr<guardian>> guardian::start(const std::vector<int>& 
     auto made = std::make_shared<state>();
     made->socket = ends[0];
     made->pid = pid;
-    made->reader = std::thread([s = made.get()] { s->read_replies(); });
+    try {
+        made->reader = std::thread([s = made.get()] { s->read_replies(); });
+    } catch (const std::system_error& refused) {
+        ::shutdown(made->socket, SHUT_WR); // it ends
+        while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
+        return base::fail(base::errc::unavailable,
+                          "The guardian process could not be started: no thread for it (" +
+                              refused.code().message() + ").");
+    }
     return std::unique_ptr<guardian>(new guardian(std::move(made)));
 }
 

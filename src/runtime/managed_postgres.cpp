@@ -28,6 +28,15 @@ constexpr auto socket_lock_name = ".s.PGSQL.5439.lock";
 using connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
 using answer = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
+// For a list in PostgreSQL's configuration, whose parts stand in quotes.
+std::string list_part(const fs::path& folder) {
+    std::string out = "\"";
+    for (const char c : folder.string()) {
+        out += c == '"' ? std::string("\"\"") : std::string(1, c);
+    }
+    return out + '"';
+}
+
 std::string connection_text(const fs::path& sockets, const std::string& database) {
     // The folder's path goes into a quoted value, where ' and \ are escaped.
     std::string quoted;
@@ -42,7 +51,9 @@ std::string connection_text(const fs::path& sockets, const std::string& database
 }
 
 base::status no_answer(PGconn* c) {
-    return base::fail(base::errc::unavailable, PQerrorMessage(c));
+    std::string why = PQerrorMessage(c);
+    why.erase(why.find_last_not_of('\n') + 1);
+    return base::fail(base::errc::unavailable, std::move(why));
 }
 
 // Another server could hold the socket for a moment, so it must say that it serves our folder.
@@ -104,7 +115,7 @@ process_spec managed_postgres::state::server_spec() const {
         spec.arguments.push_back(name + "=" + value);
     };
     set("listen_addresses", "");
-    set("unix_socket_directories", "\"" + sockets.string() + "\"");
+    set("unix_socket_directories", list_part(sockets));
     set("unix_socket_permissions", "0700");
     set("port", std::to_string(port));
     set("max_connections", std::to_string(options.connections_max));

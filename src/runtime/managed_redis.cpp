@@ -28,6 +28,23 @@ std::vector<stop_step> redis_stop_plan() {
     return {{SIGTERM, std::chrono::seconds(5)}};
 }
 
+// A path as it stands in a URI (RFC 3986, 3.3): what is not plain there is percent-encoded.
+std::string uri_path(const fs::path& path) {
+    constexpr std::string_view plain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : path.string()) {
+        if (plain.find(c) != std::string_view::npos) {
+            out += c;
+        } else {
+            const auto byte = static_cast<unsigned char>(c);
+            out += {'%', digits[byte >> 4u], digits[byte & 15u]};
+        }
+    }
+    return out;
+}
+
 base::status no_answer(const std::string& why) {
     return base::fail(base::errc::unavailable, why);
 }
@@ -164,7 +181,7 @@ void managed_redis::stop() {
 }
 
 std::string managed_redis::uri() const {
-    return "unix://" + (state_->sockets / socket_name).string();
+    return "unix://" + uri_path(state_->sockets / socket_name);
 }
 
 const fs::path& managed_redis::folder() const {

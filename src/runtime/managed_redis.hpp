@@ -38,7 +38,8 @@ public:
     [[nodiscard]] base::status wait_ready();
     void stop(); // waits
 
-    [[nodiscard]] std::string uri() const; // unix:///path/to.sock; after begin()
+    // unix:///path/to.sock, percent-encoded; after begin().
+    [[nodiscard]] std::string uri() const;
     [[nodiscard]] const std::filesystem::path& folder() const; // of its socket
     [[nodiscard]] std::filesystem::path log_file() const;
     [[nodiscard]] service_status status() const;

@@ -80,8 +80,10 @@ base::result<fs::path> choose_folder(const managed_postgres::settings& options,
         return own;
     }
     fs::path other = options.fallback_folder / short_name_of(options.data_folder) / "postgres";
-    if (auto made = make_folders(other.parent_path()); !made) {
-        return base::fail(made.error());
+    for (const fs::path& folder : {options.fallback_folder, other.parent_path()}) {
+        if (auto made = make_passage(folder); !made) {
+            return base::fail(made.error());
+        }
     }
     if (!can_reach(run_as, other.parent_path())) {
         return base::fail(base::errc::unavailable,

@@ -50,19 +50,23 @@ base::status make_parent(const fs::path& folder) {
     if (!S_ISDIR(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 022) != 0) {
         return no_folder(folder, "it belongs to somebody else");
     }
-    return {};
+    // Whatever the umask was, of this start or of an earlier one.
+    return (found.st_mode & 0777) == 0711 || chmod(folder.c_str(), 0711) == 0
+               ? base::status()
+               : no_folder(folder, reason());
 }
 
 base::result<fs::path> system_socket_folder(const fs::path& data_folder,
                                             const std::string& service) {
     std::vector<fs::path> parents;
-    const char* runtime_folder = std::getenv("XDG_RUNTIME_DIR");
+    const std::string user = std::to_string(geteuid());
+    std::error_code failed;
     if (geteuid() == 0) {
         parents.emplace_back("/run/immortal");
-    } else if (runtime_folder != nullptr && *runtime_folder == '/') {
-        parents.push_back(fs::path(runtime_folder) / "immortal");
+    } else if (fs::is_directory("/run/user/" + user, failed)) {
+        parents.emplace_back("/run/user/" + user + "/immortal");
     }
-    parents.push_back("/tmp/immortal-" + std::to_string(geteuid()));
+    parents.push_back("/tmp/immortal-" + user);
     base::status last;
     for (const fs::path& parent : parents) {
         const fs::path own = parent / short_name_of(data_folder);
@@ -144,25 +148,53 @@ base::status make_private_folder(const fs::path& folder, const std::optional<acc
     return {};
 }
 
-base::status make_folders(const fs::path& folder) {
+mode_t passage_mode() {
+    return geteuid() == 0 ? 0711 : 0700;
+}
+
+base::status make_folders(const fs::path& folder, mode_t mode) {
     std::error_code failed;
-    fs::create_directories(folder, failed);
-    if (failed || !fs::is_directory(folder, failed)) {
-        return no_folder(folder, failed ? failed.message() : "something else has this name");
+    if (fs::is_directory(folder, failed)) {
+        return {};
     }
-    return {};
+    if (folder.has_parent_path() && folder.parent_path() != folder) {
+        if (auto made = make_folders(folder.parent_path(), 0755); !made) {
+            return made;
+        }
+    }
+    if (mkdir(folder.c_str(), 0700) == 0) {
+        return chmod(folder.c_str(), mode) == 0 ? base::status() : no_folder(folder, reason());
+    }
+    const int number = errno;
+    if (number == EEXIST && fs::is_directory(folder, failed)) {
+        return {}; // another process was faster
+    }
+    return no_folder(folder, number == EEXIST ? "something else has this name"
+                                              : std::generic_category().message(number));
+}
+
+base::status make_passage(const fs::path& folder) {
+    if (auto made = make_folders(folder, passage_mode()); !made) {
+        return made;
+    }
+    struct stat found{};
+    const bool narrow = stat(folder.c_str(), &found) == 0 && found.st_uid == geteuid() &&
+                        (found.st_mode & passage_mode()) != passage_mode();
+    return !narrow || chmod(folder.c_str(), passage_mode()) == 0 ? base::status()
+                                                                 : no_folder(folder, reason());
 }
 
 base::result<fs::path> make_socket_folder(const fs::path& data_folder, const std::string& service,
                                           const std::string& socket_name,
                                           const std::optional<account>& owner) {
     const auto fits = [&socket_name](const fs::path& folder) {
-        return (folder / socket_name).string().size() <= socket_path_size_max;
+        const std::string path = (folder / socket_name).string();
+        return path.size() <= socket_path_size_max && path.find(',') == std::string::npos;
     };
     const fs::path own = data_folder / "run" / service;
     fs::path chosen;
     if (fits(own) && can_reach(owner, data_folder)) {
-        if (auto made = make_folders(own.parent_path()); !made) {
+        if (auto made = make_passage(own.parent_path()); !made) {
             return base::fail(made.error());
         }
         chosen = own;

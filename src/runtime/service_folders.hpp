@@ -31,12 +31,23 @@ service_account(const std::vector<std::string>& names);
 [[nodiscard]] base::status make_private_folder(const std::filesystem::path& folder,
                                                const std::optional<account>& owner);
 
-// Creates what is missing on the way, mode 0755. Errors: unavailable.
-[[nodiscard]] base::status make_folders(const std::filesystem::path& folder);
+// Creates what is missing: the way there with mode 0755, `folder` itself with `mode`, whatever this
+// process's umask is. What exists keeps its mode. Errors: unavailable.
+[[nodiscard]] base::status make_folders(const std::filesystem::path& folder, mode_t mode);
+
+// The mode of a folder that holds only what has modes of its own: as root, when services run under
+// other accounts, all may pass through it (0711), else it is its owner's (0700).
+[[nodiscard]] mode_t passage_mode();
+
+// make_folders() with that mode, for a folder that is this program's alone: one that exists with a
+// narrower mode is widened. Errors: unavailable.
+[[nodiscard]] base::status make_passage(const std::filesystem::path& folder);
 
 // A private folder for the sockets of `service`, such that a socket called `socket_name` in it has
-// a short enough path: within `data_folder` if that is short and reachable, else in a folder of the
-// system's that is derived from it. Errors: unavailable, invalid_argument.
+// a short enough path, and one without a comma (libpq takes that for the end of a host): within
+// `data_folder` if its path is so and reachable, else in a folder of the system's that is derived
+// from it and the user's id, not from the environment: a command finds the server's. Errors:
+// unavailable, invalid_argument.
 [[nodiscard]] base::result<std::filesystem::path>
 make_socket_folder(const std::filesystem::path& data_folder, const std::string& service,
                    const std::string& socket_name, const std::optional<account>& owner);

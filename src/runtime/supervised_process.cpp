@@ -144,18 +144,16 @@ supervised_process::state::wait_until_answering(std::uint64_t log_start) {
         if (const auto ended = child->wait(pause_length)) {
             return ended_sentence(*ended, log_start);
         }
-        if (options.probe()) {
+        const base::status answered = options.probe();
+        if (answered) {
             return std::nullopt;
         }
         pause_length = std::min(pause_length * 2, milliseconds(200));
         if (steady_clock::now() >= until) {
             (void)child->stop();
-            const std::string reason =
-                reason_in_log(options.log_file, log_start, options.reason_marks);
             return options.name + " did not answer within " +
-                   std::to_string(options.start_limit.count() / 1000) + " s" +
-                   (reason.empty() ? std::string(".") : ": " + reason) + " Its log is " +
-                   options.log_file + ".";
+                   std::to_string(options.start_limit.count() / 1000) +
+                   " s: " + answered.error().message + " Its log is " + options.log_file + ".";
         }
     }
 }

@@ -1,0 +1,29 @@
+// The HTTP interface's addresses, from the configuration.
+#pragma once
+
+#include "app/settings.hpp"
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace immortal::app {
+
+// What an address of the configuration stands for: "localhost" is both loopback addresses, any
+// other is itself.
+[[nodiscard]] std::vector<std::string> numeric_addresses(const std::string& address);
+
+// The addresses of http.trusted_proxies in their canonical text. Error: invalid_argument, with a
+// sentence that names the one that is not numeric.
+[[nodiscard]] base::result<std::vector<std::string>> trusted_proxies(const http_settings& options);
+
+// Before anything is started: most refusals of address and port are seen here, at once. (The
+// listener itself finds the others.) A loopback address that the machine lacks is no error as long
+// as it has the other one. Errors: a sentence for the operator.
+[[nodiscard]] base::status check_http(const http_settings& options);
+
+// For a client on this machine.
+[[nodiscard]] std::string http_url(const http_settings& options, std::uint16_t port);
+
+} // namespace immortal::app
