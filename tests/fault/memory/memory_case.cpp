@@ -183,6 +183,9 @@ std::string judge_backups(const fs::path& backups, const fs::path& scratch, cons
         return "the backups cannot be listed, or there are none";
     }
     for (const auto& entry : *listed) {
+        if (!entry.good()) {
+            return "a backup is listed that is not whole: " + entry.problem().message;
+        }
         const fs::path folder = scratch / "restored";
         fs::remove_all(folder);
         const auto restored = eventlog::restore_backup(*target, folder.string(), files, clock,
