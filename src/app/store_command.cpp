@@ -1,21 +1,25 @@
 // immortal store serve: the event store alone, without the game.
 #include "app/cli.hpp"
 #include "app/core.hpp"
+#include "app/descriptor_shares.hpp"
 #include "app/esdb_options.hpp"
 #include "app/operations.hpp"
 #include "app/stop_signals.hpp"
 #include "app/tool.hpp"
 #include "app/version.hpp"
+#include "base/descriptors.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "eventlog/scavenger.hpp"
 #include "eventstore/embedded_store.hpp"
+#include "eventstore/scavenge_history.hpp"
 #include "eventstore/system_events.hpp"
 
 #include <fmt/format.h>
 
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <unistd.h>
 #include <utility>
 
@@ -44,7 +48,8 @@ int serve_store(const data_folder& folder, const settings& options,
                 esdb::protocol_settings protocol, bool as_json) {
     base::system_clock clock;
     base::system_random random;
-    base::posix_file_system files;
+    base::descriptor_reserve descriptors(share_descriptors(options).reserve);
+    base::posix_file_system files(descriptors);
     base::metrics metrics;
     const stop_signals signals;
     auto log = open_event_log(folder, options, files, clock, random, &metrics);
@@ -56,6 +61,7 @@ int serve_store(const data_folder& folder, const settings& options,
                           {{"why", written.error().message}});
     }
     auto store = eventstore::make_embedded_store(**log, &metrics);
+    std::optional<eventstore::scavenge_history> scavenges(std::in_place, **log, random);
     runtime::engine engine({.threads = options.server.threads});
     engine.start();
     protocol.operations = {.scavenges = &(*log)->scavenges(),
@@ -83,6 +89,7 @@ int serve_store(const data_folder& folder, const settings& options,
         engine.run((*control)->stop());
     }
     engine.stop();
+    scavenges.reset();
     store.reset();
     (*log)->close();
     return code;

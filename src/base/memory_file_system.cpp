@@ -62,6 +62,36 @@ struct memory_file_system::state {
     bool syncs_ignored = false;
     bool reads_fail = false;
     std::uint64_t free_space = 1ull << 40u;
+    std::optional<std::uint64_t> capacity;
+    bool opens_fail = false;
+    std::uint64_t opens_left = 0; // before they fail
+    std::uint64_t opens = 0;
+    std::size_t open_files = 0;
+    std::size_t open_files_most = 0;
+
+    // Of a call that needs a descriptor for itself.
+    file_status need_descriptor() {
+        ++opens;
+        if (!opens_fail || opens_left > 0) {
+            opens_left -= opens_left > 0 ? 1 : 0;
+            return {};
+        }
+        return error(file_error::kind::too_many_open, "a planted want of descriptors");
+    }
+    [[nodiscard]] std::uint64_t space_left() const {
+        if (!capacity) {
+            return free_space;
+        }
+        std::uint64_t used = 0;
+        for (const auto& [path, node] : now) {
+            used += node->now.size();
+        }
+        return *capacity - std::min(*capacity, used);
+    }
+    // Whether a file can grow to `size`.
+    [[nodiscard]] bool fits(const inode& node, std::uint64_t size) const {
+        return !capacity || size <= node.now.size() || size - node.now.size() <= space_left();
+    }
 
     explicit state(std::uint64_t seed) : random(seed) {}
 
@@ -139,7 +169,15 @@ struct memory_file_system::state {
 class memory_file_system::open_file final : public file {
 public:
     open_file(std::shared_ptr<state> of, std::shared_ptr<inode> node)
-        : state_(std::move(of)), node_(std::move(node)), life_(state_->life) {}
+        : state_(std::move(of)), node_(std::move(node)), life_(state_->life) {
+        state_->open_files_most = std::max(state_->open_files_most, ++state_->open_files);
+    }
+    ~open_file() override {
+        const std::lock_guard lock(state_->mutex);
+        --state_->open_files;
+    }
+    open_file(const open_file&) = delete;
+    open_file& operator=(const open_file&) = delete;
 
     file_result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override {
         const std::lock_guard lock(state_->mutex);
@@ -165,8 +203,11 @@ public:
         }
         change c{
             offset, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), {}};
-        const auto fate = state_->step(step_kind::write);
-        if (!fate && !state_->dead) {
+        auto fate = state_->step(step_kind::write);
+        if (fate && !state_->fits(*node_, offset + bytes.size())) {
+            fate = state::error(file_error::kind::no_space, "the disk is full");
+            c.bytes.resize(node_->now.size() > offset ? node_->now.size() - offset : 0);
+        } else if (!fate && !state_->dead) {
             c.bytes.resize(state_->below(c.bytes.size() + 1));
         }
         if (!state_->dead) {
@@ -207,6 +248,24 @@ public:
         }
         node_->now.resize(size);
         node_->unsynced.push_back({0, {}, size});
+        return {};
+    }
+
+    file_status allocate(std::uint64_t size) override {
+        const std::lock_guard lock(state_->mutex);
+        if (auto up = usable(); !up) {
+            return up;
+        }
+        if (auto fate = state_->step(step_kind::truncate); !fate) {
+            return fate;
+        }
+        if (!state_->fits(*node_, size)) {
+            return state::error(file_error::kind::no_space, "the disk is full");
+        }
+        if (size > node_->now.size()) {
+            node_->now.resize(size);
+            node_->unsynced.push_back({0, {}, size});
+        }
         return {};
     }
 
@@ -258,6 +317,9 @@ file_result<std::unique_ptr<file>> memory_file_system::open(const std::string& p
     if (auto up = state_->alive(); !up) {
         return std::unexpected(up.error());
     }
+    if (auto had = state_->need_descriptor(); !had) {
+        return std::unexpected(had.error());
+    }
     auto found = state_->now.find(path);
     if (mode == open_mode::create_new) {
         if (found != state_->now.end()) {
@@ -308,6 +370,9 @@ file_result<std::vector<std::string>> memory_file_system::list(const std::string
     if (auto up = state_->alive(); !up) {
         return std::unexpected(up.error());
     }
+    if (auto had = state_->need_descriptor(); !had) {
+        return std::unexpected(had.error());
+    }
     std::vector<std::string> out;
     for (const auto& [path, node] : state_->now) {
         if (folder_of(path) == folder) {
@@ -324,6 +389,9 @@ file_status memory_file_system::make_directory(const std::string&) {
 
 file_status memory_file_system::sync_directory(const std::string& folder) {
     const std::lock_guard lock(state_->mutex);
+    if (auto had = state_->need_descriptor(); !had) {
+        return had;
+    }
     if (auto fate = state_->step(step_kind::folder_sync); !fate) {
         return fate;
     }
@@ -345,7 +413,7 @@ file_result<std::uint64_t> memory_file_system::free_space(const std::string&) {
     if (auto up = state_->alive(); !up) {
         return std::unexpected(up.error());
     }
-    return state_->free_space;
+    return state_->space_left();
 }
 
 file_result<std::unique_ptr<file_lock>> memory_file_system::lock(const std::string& path) {
@@ -421,11 +489,38 @@ void memory_file_system::restart(cut_policy policy) {
     state_->power_step = ~0ull;
     state_->fail_step = 0;
     state_->failing_kind.reset();
+    state_->opens_fail = false;
 }
 
 void memory_file_system::ignore_syncs(bool yes) {
     const std::lock_guard lock(state_->mutex);
     state_->syncs_ignored = yes;
+}
+
+void memory_file_system::fail_opens(bool yes, std::uint64_t left) {
+    const std::lock_guard lock(state_->mutex);
+    state_->opens_fail = yes;
+    state_->opens_left = left;
+}
+
+std::uint64_t memory_file_system::opens() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->opens;
+}
+
+std::size_t memory_file_system::open_files() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->open_files;
+}
+
+std::size_t memory_file_system::open_files_most() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->open_files_most;
+}
+
+void memory_file_system::set_capacity(std::uint64_t bytes) {
+    const std::lock_guard lock(state_->mutex);
+    state_->capacity = bytes;
 }
 
 void memory_file_system::set_free_space(std::uint64_t bytes) {
@@ -449,10 +544,17 @@ void memory_file_system::set_contents(const std::string& path, std::string bytes
 }
 
 void memory_file_system::flip_bit(const std::string& path, std::uint64_t offset, unsigned bit) {
-    std::string bytes = contents(path);
-    IMMORTAL_ASSERT(offset < bytes.size() && bit < 8);
-    bytes[offset] = static_cast<char>(static_cast<unsigned char>(bytes[offset]) ^ (1u << bit));
-    set_contents(path, std::move(bytes));
+    const std::lock_guard lock(state_->mutex);
+    const auto found = state_->now.find(path);
+    IMMORTAL_ASSERT(found != state_->now.end() && bit < 8);
+    inode& node = *found->second;
+    IMMORTAL_ASSERT(offset < node.now.size());
+    const auto flipped =
+        static_cast<char>(static_cast<unsigned char>(node.now[offset]) ^ (1u << bit));
+    node.now[offset] = flipped;
+    if (offset < node.synced.size()) {
+        node.synced[offset] = flipped;
+    }
 }
 
 } // namespace immortal::base

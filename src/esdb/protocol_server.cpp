@@ -33,7 +33,7 @@ struct protocol_server::parts {
           context{store, *rules, clock, random, memory, settings.write_limit}, streams(context),
           streams_v2(context), node(context, {.advertised_host = settings.advertised_host,
                                               .advertised_port = settings.server.port}),
-          operations(context, engine.executor(), with_restart(settings.operations)),
+          operations(context, with_restart(settings.operations)),
           groups({store, clock, random}, engine.executor()),
           background(engine.executor(), "event store protocol"),
           transport(engine, settings.server, methods, *rules) {
@@ -114,9 +114,6 @@ base::status protocol_server::begin() {
         }
         all.first_password = std::move(*made);
     }
-    if (auto closed = all.engine.run(all.operations.start()); !closed) {
-        return closed;
-    }
     auto started = all.transport.start();
     if (started) {
         all.background.spawn(all.groups.start_patiently(), "persistent subscriptions");
@@ -132,7 +129,6 @@ void protocol_server::stop(milliseconds limit) {
     all.transport.stop(limit);
     all.engine.run(all.groups.stop());
     (void)all.engine.run(all.background.stop(background_limit));
-    all.operations.stop(all.engine);
     if (all.guarded) {
         all.engine.run(all.guarded->users.stop());
         all.guarded->hasher.stop();
