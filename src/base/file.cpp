@@ -146,7 +146,10 @@ public:
     }
 
     file_status allocate(std::uint64_t size) override {
-        const int failure = ::posix_fallocate(descriptor_.get(), 0, static_cast<off_t>(size));
+        int failure = EINTR;
+        while (failure == EINTR) {
+            failure = ::posix_fallocate(descriptor_.get(), 0, static_cast<off_t>(size));
+        }
         return failure == 0 ? file_status{} : failed("allocate", path_, failure);
     }
 

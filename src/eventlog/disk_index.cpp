@@ -84,6 +84,27 @@ void disk_index::close_part() {
     changed_.notify_all();
 }
 
+namespace {
+
+// How often one who waits for the index looks whether it waits for something itself.
+constexpr std::chrono::milliseconds want_period{20};
+
+base::error no_room(index_files::want missing) {
+    switch (missing) {
+    case index_files::want::space:
+        return {errc::exhausted, "the disk is full: nothing was written; free some space",
+                "disk_full"};
+    case index_files::want::descriptors:
+        return base::to_error({base::file_error::kind::too_many_open, {}});
+    case index_files::want::nothing:
+        break;
+    }
+    return {errc::unavailable, "the event log's index cannot follow: try again a little later",
+            "index_behind"};
+}
+
+} // namespace
+
 base::status disk_index::rest_at(const log_place& here) {
     rest_ = here;
     if (!part_is_large()) {
@@ -96,16 +117,16 @@ base::status disk_index::rest_at(const log_place& here) {
     if (closed_ && active_->bytes() < settings_.tail_bytes_max) {
         return {};
     }
-    // After a failure there is nothing to wait for: it may take long.
-    changed_.wait_for(lock, settings_.patience,
-                      [&] { return !closed_ || part_retry_.factor > 0 || stopping_; });
+    // After a failure, or when something is missing, there is nothing to wait for: it may take
+    // long.
+    const auto want = [&] { return store_ ? store_->waits_for() : index_files::want::nothing; };
+    const auto deadline = steady::now() + settings_.patience;
+    while (closed_ && part_retry_.factor == 0 && !stopping_ &&
+           want() == index_files::want::nothing && steady::now() < deadline) {
+        changed_.wait_for(lock, want_period);
+    }
     if (closed_) {
-        return store_ && store_->waiting_for_space()
-                   ? fail(errc::exhausted, "the disk is full: nothing was written; free some space",
-                          "disk_full")
-                   : fail(errc::unavailable,
-                          "the event log's index cannot follow: try again a little later",
-                          "index_behind");
+        return fail(no_room(want()));
     }
     close_part();
     return {};

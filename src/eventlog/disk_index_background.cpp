@@ -22,10 +22,10 @@ using base::fail;
 void disk_index::run() {
     held_lock lock(mutex_);
     while (!stopping_) {
-        if (retired_) {
-            remove_retired(lock);
-        } else if (part_is_due()) {
+        if (part_is_due()) {
             put_part(lock);
+        } else if (retired_) {
+            remove_retired(lock);
         } else if (remake_is_due()) {
             remake(lock);
         } else if (const auto next = next_attempt()) {

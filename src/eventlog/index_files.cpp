@@ -278,23 +278,26 @@ void index_files::fail(const std::string& cause) {
 }
 
 bool index_files::wait_after(const base::file_error& problem, repeat how, int attempt) {
-    const bool passes = problem.what == file_error::kind::no_space ||
-                        problem.what == file_error::kind::too_many_open;
-    if (!passes && (how == repeat::no || attempt == attempts_max)) {
-        return false;
-    }
-    if (passes) {
-        if (!patient_.load()) {
+    const want missing = problem.what == file_error::kind::no_space        ? want::space
+                         : problem.what == file_error::kind::too_many_open ? want::descriptors
+                                                                           : want::nothing;
+    if (missing == want::nothing) {
+        if (how == repeat::no || attempt == attempts_max) {
             return false;
         }
-        if (!waiting_.exchange(true)) {
-            base::log_warning("eventlog", "the index waits to be written",
-                              {{"cause", problem.text}});
-        }
+        // tidy-allow(banned): RocksDB's own thread waits here, and has no timer.
+        std::this_thread::sleep_for(repeat_patience * (1 << attempt));
+        return true;
+    }
+    if (!patient_.load()) {
+        return false;
+    }
+    if (waiting_.exchange(missing) != missing) {
+        base::log_warning("eventlog", "the index waits to be written", {{"cause", problem.text}});
     }
     // tidy-allow(banned): RocksDB's own thread waits here, and has no timer.
-    std::this_thread::sleep_for(passes ? space_patience : repeat_patience * (1 << attempt));
-    return !passes || patient_.load();
+    std::this_thread::sleep_for(space_patience);
+    return patient_.load();
 }
 
 std::shared_ptr<rocksdb::FileSystem> make_rocksdb_files(index_files& on) {

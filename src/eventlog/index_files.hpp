@@ -27,7 +27,9 @@ public:
     [[nodiscard]] base::file_system& files() const { return files_; }
     [[nodiscard]] const std::string& folder() const { return folder_; }
     [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
-    [[nodiscard]] bool waiting_for_space() const { return waiting_.load(); }
+    // What a write waits for now.
+    enum class want : std::uint8_t { nothing, space, descriptors };
+    [[nodiscard]] want waits_for() const { return waiting_.load(); }
 
     // Nothing is written any more.
     void fail(const std::string& cause);
@@ -45,7 +47,7 @@ public:
         for (int attempt = 1; !failed(); ++attempt) {
             const base::file_status done = write();
             if (done) {
-                waiting_.store(false);
+                waiting_.store(want::nothing);
                 break;
             }
             if (!wait_after(done.error(), how, attempt)) {
@@ -62,7 +64,7 @@ private:
     const std::string folder_;
     std::atomic<bool> failed_{false};
     std::atomic<bool> patient_{false};
-    std::atomic<bool> waiting_{false};
+    std::atomic<want> waiting_{want::nothing};
 };
 
 // `on` outlives it.

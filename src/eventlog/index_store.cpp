@@ -291,8 +291,8 @@ void index_store::distrust(std::string_view cause) {
     database_->damaged.store(true, std::memory_order_release);
 }
 
-bool index_store::waiting_for_space() const {
-    return database_->files.waiting_for_space();
+index_files::want index_store::waits_for() const {
+    return database_->files.waits_for();
 }
 
 base::status index_store::add(const index_part& part, const log_place& end) {

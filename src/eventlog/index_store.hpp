@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/file.hpp"
+#include "eventlog/index_files.hpp"
 #include "eventlog/index_reading.hpp"
 
 #include <memory>
@@ -62,7 +63,8 @@ public:
     void mark_damaged();
     // Nothing in it counts any more.
     void distrust(std::string_view cause);
-    [[nodiscard]] bool waiting_for_space() const;
+    // What its writing waits for now.
+    [[nodiscard]] index_files::want waits_for() const;
 
     [[nodiscard]] base::result<std::optional<std::uint64_t>>
     last_number(const list_name& list, base::position limit) const override;

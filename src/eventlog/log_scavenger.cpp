@@ -150,6 +150,7 @@ log_scavenger::work log_scavenger::begin() {
     segments.pop_back();            // it is still written
     shared.end = parts_.head.end(); // after that: all of them end before
     shared.now = parts_.clock.now();
+    const std::lock_guard one_at_a_time(reserve_mutex_);
     if (auto done = remove_unfinished_rewrites(parts_.files, parts_.folder, reserve_); !done) {
         base::log_error("eventlog", "a scavenge could not begin", {{"cause", done.error().text}});
         shared.problem = base::to_error(done.error());
