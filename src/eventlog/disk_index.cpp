@@ -33,10 +33,11 @@ base::result<std::shared_ptr<index_store>> disk_index::choose_store() {
         return fail(first ? second.error() : first.error());
     }
     if (*first && *second) {
+        // The other one is removed by the thread of the index.
         const auto worth = [](const index_store& one) {
             return std::pair(one.end(), !one.damaged());
         };
-        (worth(**first) < worth(**second) ? *first : *second).reset();
+        retired_ = worth(**first) < worth(**second) ? std::move(*first) : std::move(*second);
     }
     if (*first || *second) {
         return std::shared_ptr<index_store>(std::move(*first ? *first : *second));
@@ -48,8 +49,9 @@ base::result<std::shared_ptr<index_store>> disk_index::choose_store() {
 }
 
 base::status disk_index::discard() {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     IMMORTAL_ASSERT(!closed_ && active_->events() == 0);
+    changed_.wait(lock, [&] { return !retired_; }); // its folder may be the one to be filled
     store_end_ = {};
     active_begin_ = {};
     remake_wanted_ = false;

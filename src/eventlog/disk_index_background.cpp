@@ -189,7 +189,7 @@ void disk_index::remove_retired(held_lock& lock) {
     const std::string folder = retired_->folder();
     lock.unlock();
     retired_->give_up();
-    retired_.reset();
+    retired_->close();
     if (auto wiped = index_store::wipe(files_, folder); !wiped) {
         // It is damaged by its own account, and the next making anew wipes it.
         base::log_warning("eventlog", "a damaged index could not be removed",
@@ -200,6 +200,8 @@ void disk_index::remove_retired(held_lock& lock) {
         substitute_.reset();
     }
     lock.lock();
+    retired_.reset();
+    changed_.notify_all();
 }
 
 } // namespace immortal::eventlog

@@ -154,8 +154,13 @@ index_store::index_store(index_store_settings settings, base::file_system& files
     : settings_(std::move(settings)), files_(files), log_(log) {}
 
 index_store::~index_store() {
+    close();
+}
+
+void index_store::close() {
     if (database_ && database_->open) {
         static_cast<void>(database_->open->Close());
+        database_->open.reset();
     }
 }
 

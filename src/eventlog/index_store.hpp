@@ -55,6 +55,8 @@ public:
     [[nodiscard]] base::status add(const index_part& part, const log_place& end);
     // Waits for space end; what is under way fails.
     void give_up();
+    // Nothing may be asked or added afterwards.
+    void close();
     // It takes no more parts, and some of its answers may fail, until it is opened anew.
     [[nodiscard]] bool failed() const;
     // It was found damaged, now or by an earlier process.

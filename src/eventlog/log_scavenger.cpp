@@ -179,7 +179,7 @@ void log_scavenger::rewrite_all(work& shared) {
 }
 
 void log_scavenger::finish(work& shared) {
-    {
+    if (status().options.mode == scavenge_mode::rewrite) {
         const std::lock_guard one_at_a_time(reserve_mutex_);
         if (parts_.segments.all().size() > 1) {
             if (const auto kept = reserve_.keep(2 * parts_.free_space_min); !kept) {

@@ -19,6 +19,7 @@ file_result<bool> scavenge_reserve::holds(std::uint64_t bytes) {
 
 file_result<bool> scavenge_reserve::keep(std::uint64_t free_min) {
     if (bytes_ == 0) {
+        static_cast<void>(files_.remove(path())); // of a time when it was wanted
         return false;
     }
     const auto present = holds(bytes_);

@@ -22,8 +22,9 @@ public:
     scavenge_reserve(base::file_system& files, std::string folder, std::uint64_t bytes)
         : files_(files), folder_(std::move(folder)), bytes_(bytes) {}
 
-    // Makes it durably if it is wanted, is not there, and `free_min` bytes stay free beside it.
-    // True: it is there. After an error nothing of it is left.
+    // Removes it if it is not wanted. Makes it durably if it is wanted, is not there, and
+    // `free_min` bytes stay free beside it. True: it is there. After an error nothing of it is
+    // left.
     [[nodiscard]] base::file_result<bool> keep(std::uint64_t free_min);
     // Whether it is there and holds `bytes`.
     [[nodiscard]] base::file_result<bool> holds(std::uint64_t bytes);
