@@ -29,7 +29,7 @@ protected:
     std::vector<recorded_event> wait_for(const std::string& name, std::size_t count) {
         std::mutex mutex;
         std::condition_variable changed;
-        const auto ticket = open_->add_listener([&](const eventlog::log_head&) {
+        const auto ticket = open_->add_listener([&](const eventlog::publication&) {
             const std::lock_guard lock(mutex);
             changed.notify_all();
         });
