@@ -130,7 +130,17 @@ status http_server::state::bind_each() {
 awaitable<void> http_server::state::accept_loop(std::size_t index) {
     const auto self = shared_from_this();
     tcp::acceptor& acceptor = acceptors[index];
+    const auto& may_accept = context->settings.may_accept;
     while (!stopping) {
+        if (may_accept) {
+            co_await acceptor.async_wait(tcp::acceptor::wait_read, use_tuple);
+            if (!stopping && !may_accept()) {
+                context->count_refusal("no_descriptors");
+                asio::steady_timer pause(control, accept_pause);
+                co_await pause.async_wait(use_tuple);
+                continue;
+            }
+        }
         auto [ec, socket] = co_await acceptor.async_accept(asio::make_strand(executor), use_tuple);
         if (!ec) {
             welcome(tcp::socket(std::move(socket)));

@@ -37,6 +37,10 @@ struct http_settings {
     // by repeating it with the same key.
     milliseconds request_timeout{10'000};
 
+    // Asked before each connection is accepted, on the acceptor's thread: false, it waits. Empty:
+    // always.
+    std::function<bool()> may_accept = {};
+
     // Peers whose X-Forwarded-For is believed (its last entry is then the source).
     std::vector<std::string> trusted_proxies = {};
 };

@@ -166,6 +166,8 @@ void add_scavenge(CLI::App& log, parse& into) {
     scavenge->add_option("--from-segment", to.from_segment, "Leave earlier segments as they are");
     scavenge->add_option("--megabytes-per-second", to.megabytes_per_second,
                          "Read no faster than this; 0: as fast as it goes");
+    scavenge->add_flag("--dry-run", to.dry_run,
+                       "Only say what would be gained, in each segment and in sum");
     auto* status = scavenge->add_flag_callback(
         "--status", [&to] { to.what = action::status; }, "Only say how far the last one is");
     scavenge

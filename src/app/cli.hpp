@@ -78,6 +78,7 @@ struct scavenge_command_options {
     std::uint64_t threads = 1;
     std::uint64_t from_segment = 0;
     std::uint64_t megabytes_per_second = 0;
+    bool dry_run = false;
     bool json = false;
 };
 [[nodiscard]] int run_log_scavenge(const scavenge_command_options& options);

@@ -1,5 +1,6 @@
 #include "app/core.hpp"
 
+#include "app/descriptor_shares.hpp"
 #include "base/log.hpp"
 #include "eventstore/embedded_store.hpp"
 #include "eventstore/remote_store.hpp"
@@ -17,6 +18,11 @@ open_event_log(const data_folder& folder, const settings& options, base::file_sy
     s.folder = folder.events().string();
     s.segment_size = options.event_log.segment_bytes;
     s.free_space_min = options.event_log.free_bytes_min;
+    s.scavenge_reserve_bytes =
+        options.event_log.scavenge_reserve ? options.event_log.segment_bytes : 0;
+    const descriptor_shares shares = share_descriptors(options);
+    s.open_segments_max = shares.segments;
+    s.index.open_files_max = shares.index;
     s.queue_appends_max = options.event_log.queue_max;
     s.append_events_max = options.event_log.append_events_max;
     s.append_frame_size_max = options.event_log.append_bytes_max;
@@ -59,7 +65,8 @@ base::result<std::unique_ptr<eventstore::event_store>> open_remote(const setting
 
 core::core(const data_folder& folder, runtime::guardian& parent, const settings& options,
            backing::redis_use use)
-    : engine({.threads = options.server.threads}), services(parent, folder, options, use) {}
+    : descriptors(share_descriptors(options).reserve), files(descriptors),
+      engine({.threads = options.server.threads}), services(parent, folder, options, use) {}
 
 base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
                                                const settings& options, backing::redis_use use) {
@@ -101,6 +108,7 @@ base::status core::open_store(const data_folder& folder, const settings& options
                           {{"why", written.error().message}});
     }
     store = eventstore::make_embedded_store(*log, &metrics);
+    scavenges = std::make_unique<eventstore::scavenge_history>(*log, random);
     return {};
 }
 
@@ -131,6 +139,7 @@ core::~core() {
     if (database != nullptr) {
         engine.run(database->stop());
     }
+    scavenges.reset();
     store.reset();
     if (log != nullptr) {
         log->close();

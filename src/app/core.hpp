@@ -5,12 +5,14 @@
 #include "app/data_folder.hpp"
 #include "app/settings.hpp"
 #include "base/clock.hpp"
+#include "base/descriptors.hpp"
 #include "base/file.hpp"
 #include "base/metrics.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
 #include "eventlog/log.hpp"
 #include "eventstore/event_store.hpp"
+#include "eventstore/scavenge_history.hpp"
 #include "postgres/database.hpp"
 #include "redis/client.hpp"
 #include "runtime/engine.hpp"
@@ -38,10 +40,12 @@ public:
     base::metrics metrics;
     base::system_clock clock;
     base::system_random random;
+    base::descriptor_reserve descriptors; // of the log
     base::posix_file_system files;
     runtime::engine engine;
     backing services;
     std::unique_ptr<eventlog::log> log; // null: the event store is a remote one
+    std::unique_ptr<eventstore::scavenge_history> scavenges; // of the log
     std::unique_ptr<eventstore::event_store> store;
     postgres::settings database_settings;
     std::unique_ptr<postgres::database> database;

@@ -19,14 +19,46 @@ void print_logged_event(const json::object& event) {
 }
 
 void show_progress(const json::object& status) {
-    fmt::print(stderr, "\r{} of {} segments, {} events removed, {} bytes saved  ",
-               text_of(status, "segmentsDone"), text_of(status, "segments"),
-               text_of(status, "eventsRemoved"), text_of(status, "bytesSaved"));
+    fmt::print(stderr, "\r{} of {} segments read, {} done, {} events removed, {} bytes saved  ",
+               text_of(status, "segmentsMeasured"), text_of(status, "segments"),
+               text_of(status, "segmentsDone"), text_of(status, "eventsRemoved"),
+               text_of(status, "bytesSaved"));
+}
+
+bool is_true(const json::object& object, const char* key) {
+    const json::value* value = object.if_contains(key);
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+void print_gains(const json::object& status) {
+    const json::value* gains = status.if_contains("gains");
+    if (gains != nullptr && gains->is_array() && !gains->get_array().empty()) {
+        fmt::print("{:>10} {:>14} {:>14} {:>14}\n", "segment", "events", "bytes now",
+                   "bytes saved");
+        for (const json::value& gain : gains->get_array()) {
+            const json::object& one = gain.get_object();
+            fmt::print("{:>10} {:>14} {:>14} {:>14}\n", text_of(one, "segment"),
+                       text_of(one, "eventsRemoved"), text_of(one, "bytesBefore"),
+                       text_of(one, "bytesSaved"));
+        }
+    }
+    fmt::print("Dry run: {}. Of {} segments, {} would be rewritten: {} events removed, {} bytes "
+               "saved. Nothing was changed.\n",
+               text_of(status, "state"), text_of(status, "segments"),
+               text_of(status, "segmentsRewritten"), text_of(status, "eventsRemoved"),
+               text_of(status, "bytesSaved"));
+    if (status.contains("problem")) {
+        fmt::print(stderr, "immortal: {}\n", text_of(status, "problem"));
+    }
 }
 
 void print_scavenge(const json::object& status) {
     if (text_of(status, "state") == "none") {
         fmt::print("There was no scavenge since the event log was opened.\n");
+        return;
+    }
+    if (is_true(status, "dryRun")) {
+        print_gains(status);
         return;
     }
     fmt::print("Scavenge {}: {}. {} of {} segments looked at, {} rewritten, {} events removed, {} "
@@ -51,7 +83,8 @@ json::object request_of(const scavenge_command_options& options) {
     return {{"command", "log.scavenge"},
             {"threads", options.threads},
             {"fromSegment", options.from_segment},
-            {"bytesPerSecond", options.megabytes_per_second << 20u}};
+            {"bytesPerSecond", options.megabytes_per_second << 20u},
+            {"dryRun", options.dry_run}};
 }
 
 } // namespace

@@ -50,6 +50,11 @@ std::string text_of(const json::object& request, const char* key) {
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
 }
 
+bool is_dry_run(const json::object& request) {
+    const json::value* value = request.if_contains("dryRun");
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
 } // namespace
 
 result<std::optional<std::uint64_t>> number_of(const json::object& request, const char* key) {
@@ -112,10 +117,16 @@ awaitable<result<json::object>> dump_log(eventlog::log& log, json::object reques
     co_return json::object{{"events", events}, {"next", at.value}};
 }
 
+bool records_scavenge(const json::object& request) {
+    return text_of(request, "command") == "log.scavenge" && !is_dry_run(request);
+}
+
 json::object scavenge_object(const eventlog::scavenge_status& status) {
     json::object out{{"id", status.id},
                      {"state", name_of(status.state)},
+                     {"dryRun", status.options.mode == eventlog::scavenge_mode::measure},
                      {"segments", status.segments_total},
+                     {"segmentsMeasured", status.segments_measured},
                      {"segmentsDone", status.segments_done},
                      {"segmentsRewritten", status.segments_rewritten},
                      {"eventsRemoved", status.events_removed},
@@ -125,6 +136,17 @@ json::object scavenge_object(const eventlog::scavenge_status& status) {
     }
     if (!status.problem.empty()) {
         out["problem"] = status.problem;
+    }
+    if (status.options.mode == eventlog::scavenge_mode::measure) {
+        json::array gains;
+        for (const eventlog::segment_gain& gain : status.gains) {
+            gains.push_back(json::object{{"segment", gain.segment},
+                                         {"eventsRemoved", gain.events_removed},
+                                         {"bytesSaved", gain.bytes()},
+                                         {"bytesBefore", gain.bytes_before},
+                                         {"bytesAfter", gain.bytes_after}});
+        }
+        out["gains"] = std::move(gains);
     }
     return out;
 }
@@ -144,6 +166,8 @@ awaitable<result<json::object>> scavenge_log(eventlog::log& log, json::object re
     options.from_segment =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(from_segment->value_or(0), UINT32_MAX));
     options.bytes_per_second = speed->value_or(0);
+    options.mode =
+        is_dry_run(request) ? eventlog::scavenge_mode::measure : eventlog::scavenge_mode::rewrite;
     const auto id = log.scavenges().start(options);
     if (!id) {
         co_return base::fail(id.error());

@@ -1,10 +1,14 @@
 #include "app/log_tool.hpp"
 
 #include "app/core.hpp"
+#include "app/log_operations.hpp"
 #include "app/operations.hpp"
 #include "eventstore/embedded_store.hpp"
+#include "eventstore/scavenge_history.hpp"
 
 #include <fmt/format.h>
+
+#include <optional>
 
 namespace immortal::app {
 
@@ -21,10 +25,15 @@ base::result<json::object> on_log(const data_folder& folder, const settings& opt
         return base::fail(log.error());
     }
     const auto store = eventstore::make_embedded_store(**log);
+    std::optional<eventstore::scavenge_history> history;
+    if (records_scavenge(request)) {
+        history.emplace(**log, random);
+    }
     engine.start();
     auto answered = engine.run(
         answer_operation({log->get(), *store, nullptr, nullptr}, request, printing_sink(print)));
     engine.stop();
+    history.reset();
     return answered;
 }
 

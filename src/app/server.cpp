@@ -227,7 +227,9 @@ void server::parts::make() {
                      ops::erasure_worker::parts{*c.database, *accounts, *commands, *queries,
                                                 *progress, *c.store, c.clock, c.metrics},
                      erasure_options(options, c.random));
-    api.emplace(executor, api_options(options),
+    api::application::settings listening_options = api_options(options);
+    listening_options.http.may_accept = [&c] { return c.descriptors.is_whole(); };
+    api.emplace(executor, std::move(listening_options),
                 api::services{.accounts = *accounts,
                               .commands = *commands,
                               .views = *views,

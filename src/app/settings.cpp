@@ -130,6 +130,8 @@ settings read_settings(const base::config& c) {
         .event_store = read_event_store(c),
         .event_log = {.segment_bytes = whole<std::uint64_t>(c, "event_log.segment_bytes"),
                       .free_bytes_min = whole<std::uint64_t>(c, "event_log.free_bytes_min"),
+                      .scavenge_reserve = c.boolean("event_log.scavenge_reserve"),
+                      .open_segments_max = whole<std::size_t>(c, "event_log.open_segments_max"),
                       .queue_max = whole<std::size_t>(c, "event_log.queue_max"),
                       .append_events_max = whole<std::size_t>(c, "event_log.append_events_max"),
                       .append_bytes_max = whole<std::size_t>(c, "event_log.append_bytes_max"),

@@ -61,6 +61,8 @@ struct esdb_settings {
 struct event_log_settings {
     std::uint64_t segment_bytes = 0;
     std::uint64_t free_bytes_min = 0;
+    bool scavenge_reserve = true;
+    std::size_t open_segments_max = 0;
     std::size_t queue_max = 0;
     std::size_t append_events_max = 0;
     std::size_t append_bytes_max = 0;

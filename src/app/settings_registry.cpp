@@ -209,6 +209,16 @@ void add_event_log_keys(config_registry& registry) {
                   "Writes are refused while the disk has less free space than this; they resume by "
                   "themselves.",
               .minimum = 0})
+        .add({.name = "event_log.scavenge_reserve",
+              .fallback = true,
+              .doc = "Keep a file of a segment's size, once the log has more than one segment, so "
+                     "that a full disk can be scavenged."})
+        .add({.name = "event_log.open_segments_max",
+              .fallback = whole(256),
+              .doc = "Closed segments whose files are open at the same time, at most an eighth of "
+                     "the process's limit of open files; others are opened when they are read.",
+              .minimum = 4,
+              .maximum = 100'000})
         .add({.name = "event_log.queue_max",
               .fallback = whole(4096),
               .doc = "Appends that may wait for the writer; more are refused with 503.",

@@ -1,10 +1,13 @@
 #include "app/store_server.hpp"
 
 #include "app/core.hpp"
+#include "app/descriptor_shares.hpp"
 #include "app/operations.hpp"
+#include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "eventlog/scavenger.hpp"
 #include "eventstore/embedded_store.hpp"
+#include "eventstore/scavenge_history.hpp"
 #include "eventstore/system_events.hpp"
 
 #include <csignal>
@@ -15,15 +18,19 @@ namespace immortal::app {
 
 // Made from top to bottom, destroyed from bottom to top.
 struct store_server::parts {
-    explicit parts(const settings& o) : options(o), engine({.threads = o.server.threads}) {}
+    explicit parts(const settings& o)
+        : options(o), descriptors(share_descriptors(o).reserve), files(descriptors),
+          engine({.threads = o.server.threads}) {}
 
     const settings& options;
     base::system_clock clock;
     base::system_random random;
+    base::descriptor_reserve descriptors; // of the log
     base::posix_file_system files;
     base::metrics metrics;
     std::unique_ptr<eventlog::log> log;
     std::unique_ptr<eventstore::event_store> store;
+    std::optional<eventstore::scavenge_history> scavenges;
     runtime::engine engine;
     std::optional<esdb::protocol_server> protocol;
     std::unique_ptr<control_server> control;
@@ -51,6 +58,7 @@ base::result<std::unique_ptr<store_server>> store_server::start(const data_folde
                           {{"why", written.error().message}});
     }
     p.store = eventstore::make_embedded_store(*p.log, &p.metrics);
+    p.scavenges.emplace(*p.log, p.random);
     p.engine.start();
     protocol.operations = {.scavenges = &p.log->scavenges(),
                            .shut_down = [] { kill(getpid(), SIGTERM); }};
@@ -81,6 +89,7 @@ void store_server::stop() {
     }
     p.engine.stop();
     p.protocol.reset();
+    p.scavenges.reset();
     p.store.reset();
     if (p.log != nullptr) {
         p.log->close();

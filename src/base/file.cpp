@@ -1,5 +1,7 @@
 #include "base/file.hpp"
 
+#include "base/descriptors.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -32,6 +34,9 @@ file_error::kind kind_of(int number) {
         return file_error::kind::denied;
     case EWOULDBLOCK:
         return file_error::kind::in_use;
+    case EMFILE:
+    case ENFILE:
+        return file_error::kind::too_many_open;
     default:
         return file_error::kind::io;
     }
@@ -63,12 +68,19 @@ private:
     int number_;
 };
 
-int open_retrying(const char* path, int flags) {
-    int number = -1;
-    do {
-        number = ::open(path, flags | O_CLOEXEC, 0640);
-    } while (number < 0 && errno == EINTR);
-    return number;
+int open_retrying(const char* path, int flags, descriptor_reserve* reserve = nullptr) {
+    for (;;) {
+        const int number = ::open(path, flags | O_CLOEXEC, 0640);
+        if (number >= 0) {
+            return number;
+        }
+        const int failure = errno;
+        const bool scarce = failure == EMFILE || failure == ENFILE;
+        if (failure != EINTR && !(scarce && reserve != nullptr && reserve->give_one())) {
+            errno = failure;
+            return number;
+        }
+    }
 }
 
 class posix_file final : public file {
@@ -134,6 +146,14 @@ public:
                    : failed("truncate", path_, errno);
     }
 
+    file_status allocate(std::uint64_t size) override {
+        int failure = EINTR;
+        while (failure == EINTR) {
+            failure = ::posix_fallocate(descriptor_.get(), 0, static_cast<off_t>(size));
+        }
+        return failure == 0 ? file_status{} : failed("allocate", path_, failure);
+    }
+
     file_result<std::uint64_t> size() override {
         struct stat facts{};
         if (::fstat(descriptor_.get(), &facts) != 0) {
@@ -187,6 +207,14 @@ private:
 
 } // namespace
 
+file_status file::allocate(std::uint64_t size) {
+    const auto present = this->size();
+    if (!present) {
+        return std::unexpected(present.error());
+    }
+    return *present >= size ? file_status{} : truncate(size);
+}
+
 error to_error(const file_error& e) {
     switch (e.what) {
     case file_error::kind::not_found:
@@ -199,6 +227,11 @@ error to_error(const file_error& e) {
         return {errc::forbidden, "the data folder may not be read or written by this user"};
     case file_error::kind::in_use:
         return {errc::already_exists, "the data folder is in use by another process", "in_use"};
+    case file_error::kind::too_many_open:
+        return {errc::unavailable,
+                "the server has too many files and connections open: try again a little later, or "
+                "raise its limit of open files",
+                "too_many_open_files"};
     case file_error::kind::io:
         break;
     }
@@ -213,7 +246,7 @@ file_result<std::unique_ptr<file>> posix_file_system::open(const std::string& pa
     } else if (mode == open_mode::create_new) {
         flags = O_RDWR | O_CREAT | O_EXCL;
     }
-    descriptor opened(open_retrying(path.c_str(), flags));
+    descriptor opened(open_retrying(path.c_str(), flags, reserve_));
     if (opened.get() < 0) {
         return failed("open", path, errno);
     }
@@ -261,7 +294,7 @@ file_status posix_file_system::make_directory(const std::string& folder) {
 }
 
 file_status posix_file_system::sync_directory(const std::string& folder) {
-    const descriptor opened(open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY));
+    const descriptor opened(open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY, reserve_));
     if (opened.get() < 0 || ::fsync(opened.get()) != 0) {
         return failed("sync folder", folder, errno);
     }
@@ -277,7 +310,7 @@ file_result<std::uint64_t> posix_file_system::free_space(const std::string& fold
 }
 
 file_result<std::unique_ptr<file_lock>> posix_file_system::lock(const std::string& path) {
-    descriptor opened(open_retrying(path.c_str(), O_RDWR | O_CREAT));
+    descriptor opened(open_retrying(path.c_str(), O_RDWR | O_CREAT, reserve_));
     if (opened.get() < 0) {
         return failed("open", path, errno);
     }

@@ -22,10 +22,11 @@ struct file_error {
     enum class kind : std::uint8_t {
         not_found,
         exists,
-        no_space, // disk or quota
-        denied,   // permissions or a read-only file system
-        in_use,   // locked by another process
-        io,       // anything else: the medium cannot be trusted
+        no_space,      // disk or quota
+        denied,        // permissions or a read-only file system
+        in_use,        // locked by another process
+        too_many_open, // this process, or the machine, has no descriptor left: goes by itself
+        io,            // anything else: the medium cannot be trusted
     };
     kind what = kind::io;
     std::string text; // operation, file name and the system's words; for the operator's log
@@ -64,6 +65,11 @@ public:
     [[nodiscard]] virtual file_status sync() = 0;
     [[nodiscard]] virtual file_status truncate(std::uint64_t size) = 0;
     [[nodiscard]] virtual file_result<std::uint64_t> size() = 0;
+    // Makes the file `size` bytes long, at least, with room on the disk for all of them: writes
+    // within it need no more space (but on file systems that copy what they overwrite). What was
+    // there stays, the rest reads as zeros.
+    // Unless a file system does better: made as long, without the room.
+    [[nodiscard]] virtual file_status allocate(std::uint64_t size);
 };
 
 // Held until destroyed; given back by the system when the process dies.
@@ -96,8 +102,15 @@ public:
     [[nodiscard]] virtual file_result<std::unique_ptr<file_lock>> lock(const std::string& path) = 0;
 };
 
+class descriptor_reserve;
+
 class posix_file_system final : public file_system {
 public:
+    posix_file_system() = default;
+    // What cannot be opened for want of a descriptor is opened with one of `reserve`, which
+    // outlives it.
+    explicit posix_file_system(descriptor_reserve& reserve) : reserve_(&reserve) {}
+
     file_result<std::unique_ptr<file>> open(const std::string& path, open_mode mode) override;
     file_status rename(const std::string& from, const std::string& to) override;
     file_status remove(const std::string& path) override;
@@ -106,6 +119,9 @@ public:
     file_status sync_directory(const std::string& folder) override;
     file_result<std::uint64_t> free_space(const std::string& folder) override;
     file_result<std::unique_ptr<file_lock>> lock(const std::string& path) override;
+
+private:
+    descriptor_reserve* reserve_ = nullptr;
 };
 
 } // namespace immortal::base

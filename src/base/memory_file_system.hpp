@@ -61,6 +61,14 @@ public:
     void fail_all(std::optional<step_kind> kind, file_error::kind what = file_error::kind::io);
     // Every read fails from now on, or none does.
     void fail_reads(bool yes);
+    // Nothing can be opened, listed, locked or synced by name from now on, for want of a
+    // descriptor; what is open goes on. After the first `left` of such calls.
+    void fail_opens(bool yes, std::uint64_t left = 0);
+    // How often a file was opened, a folder listed or synced.
+    [[nodiscard]] std::uint64_t opens() const;
+    // Files that are open now, and the most that ever were.
+    [[nodiscard]] std::size_t open_files() const;
+    [[nodiscard]] std::size_t open_files_most() const;
     // The power fails before that step: it and all later calls fail until restart().
     void lose_power_at(std::uint64_t step);
     void lose_power_now();
@@ -72,10 +80,14 @@ public:
     // Syncs answer success and do nothing: the negative control of every crash test.
     void ignore_syncs(bool yes);
     void set_free_space(std::uint64_t bytes);
+    // The disk holds so many bytes: free_space() is what is left of them, and a write that does not
+    // fit fails with kind::no_space.
+    void set_capacity(std::uint64_t bytes);
 
     // Damage at rest.
     [[nodiscard]] std::string contents(const std::string& path) const;
     void set_contents(const std::string& path, std::string bytes);
+    // Who has the file open sees it, too.
     void flip_bit(const std::string& path, std::uint64_t offset, unsigned bit);
 
 private:

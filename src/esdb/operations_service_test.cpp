@@ -4,6 +4,7 @@
 #include "esproto/wire/operations.grpc.pb.h"
 #include "eventlog/log.hpp"
 #include "eventstore/embedded_store.hpp"
+#include "eventstore/scavenge_history.hpp"
 
 #include <thread>
 
@@ -24,27 +25,25 @@ protected:
         ASSERT_TRUE(opened) << opened.error().message;
         log_ = std::move(*opened);
         store_ = eventstore::make_embedded_store(*log_);
+        history_ = std::make_unique<eventstore::scavenge_history>(*log_, random_);
         open_service();
         start();
         stub_ = wire::Operations::NewStub(channel_);
     }
     void TearDown() override {
         server_->stop(std::chrono::milliseconds(500));
-        service_->stop(engine_);
         service_.reset();
+        history_.reset();
         store_.reset();
         log_.reset();
         server_fixture::TearDown();
     }
     void open_service() {
         service_ = std::make_unique<operations_service>(
-            service_context{*store_, *rules_, clock_, random_, callers_}, engine_.executor(),
+            service_context{*store_, *rules_, clock_, random_, callers_},
             operations_hooks{.scavenges = &log_->scavenges(),
                              .shut_down = [this] { shut_down_ = true; }});
-        ASSERT_TRUE(engine_.run(service_->start()));
-        if (server_ == nullptr) {
-            service_->add_to(methods_);
-        }
+        service_->add_to(methods_);
     }
     void append(const std::string& stream, const std::string& type, const std::string& data) {
         std::vector<eventstore::stream_write> writes(1);
@@ -77,6 +76,7 @@ protected:
     caller_ledger callers_{caller_limits{}};
     std::unique_ptr<eventlog::log> log_;
     std::unique_ptr<eventstore::event_store> store_;
+    std::unique_ptr<eventstore::scavenge_history> history_;
     std::unique_ptr<operations_service> service_;
     std::unique_ptr<wire::Operations::Stub> stub_;
     std::atomic<bool> shut_down_ = false;
@@ -101,19 +101,6 @@ TEST_F(operations_test, a_scavenge_removes_what_is_hidden_and_is_told) {
     ASSERT_EQ(links.size(), 2U);
     EXPECT_EQ(links[1].data, "1@$scavenges-" + response.scavenge_id());
     EXPECT_EQ(events_of("s").size(), 1U);
-}
-
-TEST_F(operations_test, an_interrupted_scavenge_is_closed_at_the_next_start) {
-    append("$scavenges-7", "$scavengeStarted", "{}");
-    append("$scavenges", "$>", "0@$scavenges-7");
-    service_->stop(engine_);
-    open_service();
-    const auto history = events_of("$scavenges-7");
-    ASSERT_EQ(history.size(), 2U);
-    EXPECT_NE(history[1].data.find("Interrupted"), std::string::npos);
-    service_->stop(engine_);
-    open_service();
-    EXPECT_EQ(events_of("$scavenges-7").size(), 2U) << "once";
 }
 
 TEST_F(operations_test, an_unknown_scavenge_cannot_be_stopped) {

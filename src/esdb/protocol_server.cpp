@@ -40,17 +40,10 @@ struct protocol_server::parts {
                   transport.callers(),
                   settings.write_limit,
                   settings.append_bytes_max},
-          keeping{store,
-                  *rules,
-                  clock,
-                  random,
-                  transport.callers(),
-                  settings.write_limit,
-                  settings.append_bytes_max},
           streams(context), streams_v2(context),
           node(context, {.advertised_host = settings.advertised_host,
                          .advertised_port = settings.server.port}),
-          operations(keeping, engine.executor(), with_restart(settings.operations)),
+          operations(context, with_restart(settings.operations)),
           groups_memory(settings.group_bytes_max, settings.metrics),
           groups({store, clock, random, &groups_memory}, engine.executor()),
           background(engine.executor(), "event store protocol") {
@@ -113,7 +106,6 @@ struct protocol_server::parts {
     method_table methods;
     server transport;
     service_context context; // of what clients ask for
-    service_context keeping; // of services that write reserved streams
     streams_service streams;
     streams_v2_service streams_v2;
     node_services node;
@@ -150,9 +142,6 @@ base::status protocol_server::begin() {
         }
         all.administrator = std::move(*made);
     }
-    if (auto closed = all.engine.run(all.operations.start()); !closed) {
-        return closed;
-    }
     auto started = all.transport.start();
     if (started) {
         all.background.spawn(all.groups.start_patiently(), "persistent subscriptions");
@@ -168,7 +157,6 @@ void protocol_server::stop(milliseconds limit) {
     all.transport.stop(limit);
     all.engine.run(all.groups.stop());
     (void)all.engine.run(all.background.stop(background_limit));
-    all.operations.stop(all.engine);
     if (all.guarded) {
         all.engine.run(all.guarded->users.stop());
         all.guarded->hasher.stop();

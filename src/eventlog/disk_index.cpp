@@ -2,127 +2,64 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
-#include "base/metrics.hpp"
-#include "eventlog/index.hpp"
-#include "eventlog/index_reading.hpp"
-#include "eventlog/index_store.hpp"
-
-#include <condition_variable>
-#include <mutex>
-#include <thread>
+#include "eventlog/disk_index_state.hpp"
 
 namespace immortal::eventlog {
-namespace {
 
 using base::errc;
 using base::fail;
 
-class disk_index final : public log_index {
-public:
-    disk_index(disk_index_settings settings, base::file_system& files, base::metrics* metrics)
-        : settings_(std::move(settings)), files_(files), active_(make_part()),
-          meters_(metrics == nullptr ? nullptr : std::make_unique<meters>(*metrics)) {}
-    ~disk_index() override { disk_index::close(); }
-
-    base::status open(const base::log_identity& log) override;
-    std::vector<log_place> kept() const override { return store_->places(); }
-    base::status discard() override;
-    void add(base::position frame, std::span<const index_entry> entries) override;
-    void take_back(base::position frame, std::span<const index_entry> entries) override;
-    base::status rest_at(const log_place& here) override;
-    void made_durable(base::position durable) override;
-    void close() override;
-
-    base::result<std::optional<base::revision>> last_revision(std::string_view stream,
-                                                              base::position end) override {
-        return now().last_revision(stream, end);
-    }
-    base::result<std::vector<base::position>> stream_positions(std::string_view stream,
-                                                               base::revision from, direction way,
-                                                               std::size_t count_max,
-                                                               base::position end) override {
-        return now().stream_positions(stream, from, way, count_max, end);
-    }
-    base::result<std::uint64_t> view_size(index_view view, std::string_view name,
-                                          base::position end) override {
-        return now().size(make_list_name(kind_of(view), name), end);
-    }
-    base::result<std::vector<base::position>> view_positions(index_view view, std::string_view name,
-                                                             std::uint64_t from, direction way,
-                                                             std::size_t count_max,
-                                                             base::position end) override {
-        return now().view_positions(make_list_name(kind_of(view), name), from, way, count_max, end);
-    }
-    base::result<base::position> frame_before(base::position at, base::position end) override;
-
-private:
-    struct meters {
-        explicit meters(base::metrics& to)
-            : checkpoints(to.make_counter("immortal_eventlog_index_checkpoints_total",
-                                          "Parts of the index put on disk")),
-              checkpoint_seconds(to.make_histogram("immortal_eventlog_index_checkpoint_seconds",
-                                                   "Time to put a part of the index on disk",
-                                                   base::metrics::latency_bounds())),
-              tail_bytes(to.make_gauge("immortal_eventlog_index_tail_bytes",
-                                       "The index's newest part, in memory")) {}
-        base::counter checkpoints;
-        base::histogram checkpoint_seconds;
-        base::gauge tail_bytes;
-    };
-
-    [[nodiscard]] std::shared_ptr<index_part> make_part() const {
-        return std::make_shared<index_part>(settings_.correlations);
-    }
-    [[nodiscard]] index_instant now() const;
-    void close_part(); // with mutex_
-    [[nodiscard]] bool part_is_large() const {
-        return active_->events() >= settings_.part_events_max ||
-               active_->bytes() >= settings_.part_bytes_max ||
-               (active_->events() > 0 &&
-                rest_->end.value - active_begin_.value >= settings_.part_log_bytes_max);
-    }
-    void run();
-
-    const disk_index_settings settings_;
-    base::file_system& files_;
-    std::unique_ptr<index_store> store_;
-    mutable std::mutex mutex_;
-    std::condition_variable changed_;
-    std::shared_ptr<index_part> active_; // the writer changes it
-    std::shared_ptr<index_part> closed_; // on its way to the disk
-    log_place closed_end_;
-    base::position active_begin_; // the writer's
-    base::position store_end_;    // where the parts begin
-    base::position durable_;
-    bool stopping_ = false;
-    bool failed_ = false;           // nothing goes to the disk any more
-    std::optional<log_place> rest_; // the writer's: the end of active_, if known
-    std::unique_ptr<meters> meters_;
-    std::thread thread_;
-};
-
 base::status disk_index::open(const base::log_identity& log) {
-    IMMORTAL_ASSERT(!store_);
-    auto opened =
-        index_store::open({settings_.folder, settings_.correlations, settings_.cache_bytes,
-                           settings_.open_files_max, settings_.place_spacing},
-                          files_, log);
-    if (!opened) {
-        return fail(std::move(opened.error()));
+    IMMORTAL_ASSERT(!store_ && !thread_.joinable());
+    log_ = log;
+    auto chosen = choose_store();
+    if (!chosen) {
+        return fail(std::move(chosen.error()));
     }
-    store_ = std::move(*opened);
-    store_end_ = store_->places().empty() ? base::position{} : store_->places().back().end;
+    store_ = std::move(*chosen);
+    store_end_ = store_ ? store_->end() : base::position{};
     active_begin_ = store_end_;
+    remake_wanted_ = store_ && store_->damaged();
     thread_ = std::thread([this] { run(); });
     return {};
 }
 
+// Of the two that a crash may leave behind: the one that holds more, and is not damaged.
+base::result<std::shared_ptr<index_store>> disk_index::choose_store() {
+    auto first = index_store::open_existing(store_settings(settings_.folder), files_, log_);
+    auto second = first ? index_store::open_existing(store_settings(second_folder()), files_, log_)
+                        : base::result<std::unique_ptr<index_store>>(nullptr);
+    if (!first || !second) {
+        return fail(first ? second.error() : first.error());
+    }
+    if (*first && *second) {
+        // The other one is removed by the thread of the index.
+        const auto worth = [](const index_store& one) {
+            return std::pair(one.end(), !one.damaged());
+        };
+        retired_ = worth(**first) < worth(**second) ? std::move(*first) : std::move(*second);
+    }
+    if (*first || *second) {
+        return std::shared_ptr<index_store>(std::move(*first ? *first : *second));
+    }
+    base::log_info("eventlog", "the index is made anew");
+    auto made = index_store::make(store_settings(settings_.folder), files_, log_);
+    // Without one, everything stays in memory for now.
+    return made ? std::shared_ptr<index_store>(std::move(*made)) : nullptr;
+}
+
 base::status disk_index::discard() {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     IMMORTAL_ASSERT(!closed_ && active_->events() == 0);
+    changed_.wait(lock, [&] { return !retired_; }); // its folder may be the one to be filled
     store_end_ = {};
     active_begin_ = {};
-    return store_->clear();
+    remake_wanted_ = false;
+    store_.reset();
+    static_cast<void>(index_store::wipe(files_, second_folder())); // it may not be there
+    auto made = index_store::make(store_settings(settings_.folder), files_, log_);
+    store_ = made ? std::shared_ptr<index_store>(std::move(*made)) : nullptr;
+    return {};
 }
 
 void disk_index::add(base::position frame, std::span<const index_entry> entries) {
@@ -149,6 +86,27 @@ void disk_index::close_part() {
     changed_.notify_all();
 }
 
+namespace {
+
+// How often one who waits for the index looks whether it waits for something itself.
+constexpr std::chrono::milliseconds want_period{20};
+
+base::error no_room(index_files::want missing) {
+    switch (missing) {
+    case index_files::want::space:
+        return {errc::exhausted, "the disk is full: nothing was written; free some space",
+                "disk_full"};
+    case index_files::want::descriptors:
+        return base::to_error({base::file_error::kind::too_many_open, {}});
+    case index_files::want::nothing:
+        break;
+    }
+    return {errc::unavailable, "the event log's index cannot follow: try again a little later",
+            "index_behind"};
+}
+
+} // namespace
+
 base::status disk_index::rest_at(const log_place& here) {
     rest_ = here;
     if (!part_is_large()) {
@@ -161,17 +119,16 @@ base::status disk_index::rest_at(const log_place& here) {
     if (closed_ && active_->bytes() < settings_.tail_bytes_max) {
         return {};
     }
-    if (closed_ && !failed_) {
-        changed_.wait_for(lock, settings_.patience, [&] { return !closed_ || failed_; });
+    // After a failure, or when something is missing, there is nothing to wait for: it may take
+    // long.
+    const auto want = [&] { return store_ ? store_->waits_for() : index_files::want::nothing; };
+    const auto deadline = steady::now() + settings_.patience;
+    while (closed_ && part_retry_.factor == 0 && !stopping_ &&
+           want() == index_files::want::nothing && steady::now() < deadline) {
+        changed_.wait_for(lock, want_period);
     }
     if (closed_) {
-        return failed_ ? fail(errc::unavailable, "the event log's index cannot be written: restart",
-                              "index_failed")
-                       : fail(errc::exhausted,
-                              store_->waiting_for_space()
-                                  ? "the disk is full: nothing was written; free some space"
-                                  : "the event log's index cannot follow: try again a little later",
-                              store_->waiting_for_space() ? "disk_full" : "index_behind");
+        return fail(no_room(want()));
     }
     close_part();
     return {};
@@ -185,29 +142,51 @@ void disk_index::made_durable(base::position durable) {
     }
 }
 
+void disk_index::set_source(index_source& source) {
+    const std::lock_guard lock(mutex_);
+    source_ = &source;
+    changed_.notify_all();
+}
+
+void disk_index::distrust(std::string_view cause) {
+    const std::lock_guard lock(mutex_);
+    if (store_) {
+        store_->distrust(cause);
+        remake_wanted_ = true;
+        changed_.notify_all();
+    }
+}
+
 void disk_index::close() {
     {
         std::unique_lock lock(mutex_);
         if (!thread_.joinable()) {
             return;
         }
-        const auto written = [&] { return !closed_ || failed_ || durable_ < closed_end_.end; };
+        const auto written = [&] {
+            return !closed_ || part_retry_.factor > 0 || durable_ < closed_end_.end;
+        };
         changed_.wait_for(lock, settings_.patience, written);
-        if (!closed_ && !failed_ && active_->events() > 0 && rest_ && rest_->end <= durable_) {
+        if (!closed_ && part_retry_.factor == 0 && active_->events() > 0 && rest_ &&
+            rest_->end <= durable_) {
             close_part();
             changed_.wait_for(lock, settings_.patience, written);
         }
         stopping_ = true;
+        if (store_) {
+            store_->give_up();
+        }
         changed_.notify_all();
     }
-    store_->give_up();
     thread_.join();
+    const std::lock_guard lock(mutex_);
+    retired_.reset();
     store_.reset();
 }
 
 index_instant disk_index::now() const {
     const std::lock_guard lock(mutex_);
-    index_instant out{store_.get(), store_end_, {}};
+    index_instant out{store_, store_end_, {}};
     if (closed_) {
         out.parts.push_back(closed_);
     }
@@ -215,47 +194,55 @@ index_instant disk_index::now() const {
     return out;
 }
 
-base::result<base::position> disk_index::frame_before(base::position at, base::position) {
-    const index_instant seen = now();
-    for (auto part = seen.parts.rbegin(); part != seen.parts.rend(); ++part) {
-        if (const auto found = (*part)->frame_before(at)) {
-            return *found;
+template <typename Ask>
+auto disk_index::answer(Ask ask) -> decltype(ask(std::declval<const index_instant&>())) {
+    index_instant seen = now();
+    auto out = ask(seen);
+    if (out) {
+        return out;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (store_ && store_->damaged() && !remake_wanted_) {
+            remake_wanted_ = true;
+            changed_.notify_all();
         }
     }
-    return store_->frame_before(at);
-}
-
-void disk_index::run() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-        changed_.wait(lock, [&] {
-            return stopping_ || (closed_ && !failed_ && durable_ >= closed_end_.end);
-        });
-        if (stopping_) {
-            return;
-        }
-        const auto part = closed_;
-        const log_place end = closed_end_;
-        lock.unlock();
-        const auto began = std::chrono::steady_clock::now();
-        const auto done = store_->add(*part, end);
-        if (meters_) {
-            const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-            meters_->checkpoint_seconds.observe(took.count());
-            meters_->checkpoints.add();
-        }
-        lock.lock();
-        if (done) {
-            store_end_ = end.end;
-            closed_.reset();
-        } else {
-            failed_ = true;
-        }
-        changed_.notify_all();
+    if (auto whole = substitute(seen.older_end)) {
+        seen.older.reset();
+        seen.parts.insert(seen.parts.begin(), std::move(whole));
+        return ask(seen);
     }
+    return out;
 }
 
-} // namespace
+// What of the log stands on disk, read from the log itself; null: it is too long for that.
+std::shared_ptr<const index_part> disk_index::substitute(base::position end) {
+    index_source* source = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        source = source_;
+    }
+    if (source == nullptr || end.value > settings_.log_scan_max) {
+        return nullptr;
+    }
+    const std::lock_guard one_at_a_time(substitute_mutex_);
+    if (substitute_ && substitute_end_ == end) {
+        return substitute_;
+    }
+    auto part = make_part();
+    const auto read = source->read(
+        {}, end,
+        {.rest = [](const log_place&) { return true; },
+         .add = [&](base::position frame,
+                    std::span<const index_entry> entries) { part->add(frame, entries); }});
+    if (!read) {
+        return nullptr;
+    }
+    substitute_ = std::move(part);
+    substitute_end_ = end;
+    return substitute_;
+}
 
 std::unique_ptr<log_index> make_disk_index(disk_index_settings settings, base::file_system& files,
                                            base::metrics* metrics) {

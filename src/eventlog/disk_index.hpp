@@ -3,8 +3,16 @@
 // Entries are added to a part in memory. When it is large enough it is closed; a thread of the
 // index sorts it and puts it on disk (index_store.hpp) as soon as the log before its end is
 // durable, while the next part is filled. What is on disk is never trusted blindly: it belongs to
-// one log and epoch, every block has a checksum, numbers have no gaps; what fails is made anew from
-// the log.
+// one log and epoch, every block has a checksum, numbers have no gaps.
+//
+// Derived data never fails the log:
+// 1. An answer that could lie in a damaged part is an error ("unavailable"), never "none": an
+//    append or a check that needs it is refused, and may be tried again.
+// 2. What is damaged is made anew from the log in the background, in a second folder, while what
+//    can still be read answers; then the new store takes the old one's place at once. Until then,
+//    a log that is no longer than a slice is read itself.
+// 3. What cannot be written now is tried again with growing pauses; the newest parts wait in
+//    memory, within their bounds, and beyond them appends are refused until there is room.
 #pragma once
 
 #include "base/file.hpp"
@@ -34,6 +42,10 @@ struct disk_index_settings {
     std::size_t cache_bytes = 64u << 20;        // of blocks on disk, with their filters
     std::size_t open_files_max = 256;
     std::uint64_t place_spacing = 1u << 16; // events between the known places of the log
+    // A log, or what of it stands on disk, of so many bytes is read instead of a damaged index.
+    std::uint64_t log_scan_max = 4u << 20;
+    std::chrono::milliseconds retry_pause{
+        200}; // after the first failure; doubled up to 50 times it
 };
 
 class log_index;

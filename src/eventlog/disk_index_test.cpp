@@ -431,7 +431,6 @@ TEST_F(disk_index_test, agrees_with_the_index_in_memory) {
 
 TEST_F(disk_index_test, a_full_disk_is_waited_for_and_appends_are_refused_meanwhile) {
     settings.index.tail_bytes_max = 1;
-    settings.index.patience = std::chrono::milliseconds(1);
     auto index = make_disk_index(settings.index, disk, nullptr);
     ASSERT_TRUE(index->open({id_of(1), 1}));
     disk.fail_all(base::memory_file_system::step_kind::write, base::file_error::kind::no_space);

@@ -56,6 +56,8 @@ struct log_place {
     friend bool operator==(const log_place&, const log_place&) = default;
 };
 
+class index_source;
+
 class log_index {
 public:
     virtual ~log_index() = default;
@@ -76,15 +78,26 @@ public:
     // Takes back the newest frame, which is this one: it was not written.
     virtual void take_back(base::position frame, std::span<const index_entry> entries) = 0;
     // Everything added so far stands before `here`. May wait for the background when too much is in
-    // memory. Errors: exhausted (no room for more entries: nothing may be added now, later again).
+    // memory. Errors: exhausted (the disk is full), unavailable (the index cannot be written now):
+    // there is no room for more entries, nothing may be added now, later again.
     [[nodiscard]] virtual base::status rest_at(const log_place& here) = 0;
     // Everything before `durable` is on disk in the log; entries before it may be moved to disk.
     virtual void made_durable(base::position durable) = 0;
     // Puts on disk what may be, ends the background. Nothing is added afterwards.
     virtual void close() = 0;
 
+    // --- any thread ---
+    // From what the index is made anew when it is found damaged; outlives close(). Until it is
+    // given, nothing is made anew.
+    virtual void set_source(index_source& source) = 0;
+    // An answer of the index does not agree with the log: nothing it holds on disk counts any more,
+    // and it is made anew.
+    virtual void distrust(std::string_view cause) = 0;
+
     // --- any thread; only entries before `end` count ---
-    // Errors: corrupt, unavailable (an index on disk).
+    // What cannot be found out, because a part of the index is damaged or cannot be read, is never
+    // answered with "none". Errors: unavailable (an index on disk), and it may be asked again
+    // later.
     [[nodiscard]] virtual base::result<std::optional<base::revision>>
     last_revision(std::string_view stream, base::position end) = 0;
     // Positions of up to `count_max` events from revision `from` on, in reading order. A backwards

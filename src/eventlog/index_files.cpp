@@ -18,6 +18,8 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 constexpr std::chrono::milliseconds space_patience{100};
+constexpr std::chrono::milliseconds repeat_patience{2}; // doubled each time
+constexpr int attempts_max = 5;
 
 IOStatus to_status(const file_error& problem) {
     switch (problem.what) {
@@ -25,6 +27,8 @@ IOStatus to_status(const file_error& problem) {
         return IOStatus::PathNotFound(problem.text);
     case file_error::kind::no_space:
         return IOStatus::NoSpace(problem.text);
+    case file_error::kind::too_many_open: // passes: nothing is damaged
+        return IOStatus::Busy(problem.text);
     default:
         return IOStatus::IOError(problem.text);
     }
@@ -95,7 +99,7 @@ public:
     }
     IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
     IOStatus Sync(const IOOptions&, IODebugContext*) override {
-        on_.persist([&] { return file_->sync(); });
+        on_.persist([&] { return file_->sync(); }, index_files::repeat::no);
         return IOStatus::OK();
     }
     IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
@@ -111,7 +115,8 @@ class folder_handle final : public rocksdb::FSDirectory {
 public:
     explicit folder_handle(index_files& on) : on_(on) {}
     IOStatus Fsync(const IOOptions&, IODebugContext*) override {
-        on_.persist([&] { return on_.files().sync_directory(on_.folder()); });
+        on_.persist([&] { return on_.files().sync_directory(on_.folder()); },
+                    index_files::repeat::no);
         return IOStatus::OK();
     }
 
@@ -119,13 +124,7 @@ private:
     index_files& on_;
 };
 
-class held_lock final : public rocksdb::FileLock {
-public:
-    explicit held_lock(std::unique_ptr<base::file_lock> held) : held_(std::move(held)) {}
-
-private:
-    std::unique_ptr<base::file_lock> held_;
-};
+class held_lock final : public rocksdb::FileLock {};
 
 class rocksdb_files final : public rocksdb::FileSystem {
 public:
@@ -224,13 +223,11 @@ public:
                       IODebugContext* context) override {
         return RenameFile(from, to, options, context);
     }
-    IOStatus LockFile(const std::string& path, const IOOptions&, rocksdb::FileLock** lock,
+    // The log's own lock covers the folder. A database that failed may still be read while it is
+    // opened anew.
+    IOStatus LockFile(const std::string&, const IOOptions&, rocksdb::FileLock** lock,
                       IODebugContext*) override {
-        auto held = on_.files().lock(path);
-        if (!held) {
-            return to_status(held.error());
-        }
-        *lock = std::make_unique<held_lock>(std::move(*held)).release(); // until UnlockFile()
+        *lock = std::make_unique<held_lock>().release(); // until UnlockFile()
         return IOStatus::OK();
     }
     IOStatus UnlockFile(rocksdb::FileLock* lock, const IOOptions&, IODebugContext*) override {
@@ -276,18 +273,27 @@ void index_files::fail(const std::string& cause) {
     if (failed_.exchange(true)) {
         return;
     }
-    base::log_error("eventlog", "the index is given up and made anew at the next start",
-                    {{"cause", cause}});
-    static_cast<void>(files_.remove(folder_ + "/CURRENT"));
-    static_cast<void>(files_.sync_directory(folder_));
+    base::log_warning("eventlog", "the index could not be written and is opened anew",
+                      {{"cause", cause}});
 }
 
-bool index_files::wait_for_space() {
+bool index_files::wait_after(const base::file_error& problem, repeat how, int attempt) {
+    const want missing = problem.what == file_error::kind::no_space        ? want::space
+                         : problem.what == file_error::kind::too_many_open ? want::descriptors
+                                                                           : want::nothing;
+    if (missing == want::nothing) {
+        if (how == repeat::no || attempt == attempts_max) {
+            return false;
+        }
+        // tidy-allow(banned): RocksDB's own thread waits here, and has no timer.
+        std::this_thread::sleep_for(repeat_patience * (1 << attempt));
+        return true;
+    }
     if (!patient_.load()) {
         return false;
     }
-    if (!waiting_.exchange(true)) {
-        base::log_warning("eventlog", "the index waits for space on the disk");
+    if (waiting_.exchange(missing) != missing) {
+        base::log_warning("eventlog", "the index waits to be written", {{"cause", problem.text}});
     }
     // tidy-allow(banned): RocksDB's own thread waits here, and has no timer.
     std::this_thread::sleep_for(space_patience);

@@ -1,8 +1,9 @@
 // Lets RocksDB work on the files of `base`: the same seam, the same faults in tests.
 //
-// RocksDB ends the process when it writes to a file after a failed write. So it never sees one: a
-// full disk is waited for, and after any other failure its writes are swallowed and the folder is
-// marked as unusable (its CURRENT file is removed), so that the next start makes a new index.
+// RocksDB ends the process when it writes to a file after a failed write. So it never sees one.
+// What passes (no space, no descriptor) is waited for, a write that failed is tried a few times
+// more, and after that the writes of this database are swallowed: it has failed, what stands on the
+// disk is as it was at that moment, and the folder must be opened anew (index_store.hpp).
 #pragma once
 
 #include "base/file.hpp"
@@ -26,38 +27,44 @@ public:
     [[nodiscard]] base::file_system& files() const { return files_; }
     [[nodiscard]] const std::string& folder() const { return folder_; }
     [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
-    [[nodiscard]] bool waiting_for_space() const { return waiting_.load(); }
+    // What a write waits for now.
+    enum class want : std::uint8_t { nothing, space, descriptors };
+    [[nodiscard]] want waits_for() const { return waiting_.load(); }
 
-    // Nothing is written any more, and the next start makes a new index.
+    // Nothing is written any more.
     void fail(const std::string& cause);
     // From now on a write without space waits; before, while a start holds up its caller, it fails.
     void may_wait() { patient_.store(true); }
-    // A wait for space gives up, now and from now on.
+    // Waits give up, now and from now on.
     void stop() { patient_.store(false); }
 
+    // Whether an operation that failed for another reason than want of space or descriptors may be
+    // repeated: a sync may not, since a second one says nothing about what the first one lost.
+    enum class repeat : std::uint8_t { yes, no };
     // Calls `write` (which returns a base::file_status) until it succeeds; see above.
     template <typename Write>
-    void persist(Write write) {
-        while (!failed()) {
+    void persist(Write write, repeat how = repeat::yes) {
+        for (int attempt = 1; !failed(); ++attempt) {
             const base::file_status done = write();
             if (done) {
-                waiting_.store(false);
+                waiting_.store(want::nothing);
                 break;
             }
-            if (done.error().what != base::file_error::kind::no_space || !wait_for_space()) {
+            if (!wait_after(done.error(), how, attempt)) {
                 fail(done.error().text);
             }
         }
     }
 
 private:
-    [[nodiscard]] bool wait_for_space();
+    // False: it is of no use to try again.
+    [[nodiscard]] bool wait_after(const base::file_error& problem, repeat how, int attempt);
 
     base::file_system& files_;
     const std::string folder_;
     std::atomic<bool> failed_{false};
     std::atomic<bool> patient_{false};
-    std::atomic<bool> waiting_{false};
+    std::atomic<want> waiting_{want::nothing};
 };
 
 // `on` outlives it.

@@ -222,4 +222,13 @@ base::result<positions> index_instant::view_positions(const list_name& list, std
     return out;
 }
 
+base::result<base::position> index_instant::frame_before(base::position at) const {
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+        if (const auto found = (*part)->frame_before(at)) {
+            return *found;
+        }
+    }
+    return older ? older->frame_before(at) : base::position{};
+}
+
 } // namespace immortal::eventlog

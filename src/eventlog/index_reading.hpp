@@ -9,6 +9,8 @@ namespace immortal::eventlog {
 class older_lists {
 public:
     virtual ~older_lists() = default;
+    // The last marked frame at or before `at`; {0}: none.
+    [[nodiscard]] virtual base::result<base::position> frame_before(base::position at) const = 0;
     // The last entry's number; empty: none.
     [[nodiscard]] virtual base::result<std::optional<std::uint64_t>>
     last_number(const list_name& list, base::position limit) const = 0;
@@ -21,8 +23,8 @@ public:
 
 // What a reader sees: an instant of the index.
 struct index_instant {
-    const older_lists* older = nullptr; // may be null: nothing stands before the parts
-    base::position older_end;           // it counts up to here
+    std::shared_ptr<const older_lists> older; // may be null: nothing stands before the parts
+    base::position older_end;                 // it counts up to here
     std::vector<std::shared_ptr<const index_part>> parts; // ascending
 
     [[nodiscard]] base::result<std::optional<base::revision>>
@@ -34,6 +36,7 @@ struct index_instant {
     [[nodiscard]] base::result<std::vector<base::position>>
     view_positions(const list_name& list, std::uint64_t from, direction way, std::size_t count_max,
                    base::position end) const;
+    [[nodiscard]] base::result<base::position> frame_before(base::position at) const;
 };
 
 } // namespace immortal::eventlog

@@ -4,15 +4,13 @@
 #include "base/log.hpp"
 #include "eventlog/index_files.hpp"
 #include "eventlog/index_keys.hpp"
+#include "eventlog/index_options.hpp"
 
 #include <algorithm>
-#include <rocksdb/cache.h>
+#include <atomic>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/sst_file_writer.h>
-#include <rocksdb/table.h>
 
 namespace immortal::eventlog {
 namespace {
@@ -22,68 +20,21 @@ using base::fail;
 using rocksdb::Slice;
 
 constexpr std::size_t places_max = 16;
-constexpr int cache_shard_bits = 2; // few threads look
 
-class warnings final : public rocksdb::Logger {
-public:
-    warnings() : Logger(rocksdb::WARN_LEVEL) {}
-    using Logger::Logv;
-    void Logv(const char* format, va_list arguments) override {
-        std::string text(512, '\0');
-        // tidy-allow(banned): RocksDB gives a format and its arguments.
-        const int size = std::vsnprintf(text.data(), text.size(), format, arguments);
-        text.resize(std::min(text.size() - 1, static_cast<std::size_t>(std::max(size, 0))));
-        base::log_debug("eventlog", "rocksdb", {{"text", text}});
-    }
-};
+constexpr const char* damaged_marker = "damaged";
 
 std::unexpected<base::error> unreadable(const std::string& cause) {
-    base::log_error("eventlog", "the index cannot be used", {{"cause", cause}});
-    return fail(errc::unavailable, "the event log's index cannot be read or written",
+    base::log_warning("eventlog", "the index cannot be used now", {{"cause", cause}});
+    return fail(errc::unavailable,
+                "the event log's index cannot be read or written now: try again a little later",
                 "index_failed");
 }
 
-rocksdb::Options make_options(const index_store_settings& settings, rocksdb::Env* env) {
-    rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(settings.cache_bytes, cache_shard_bits);
-    table.cache_index_and_filter_blocks = true; // so that the cache bounds them
-    // In pieces: those of a merged file are larger than a shard of the cache, which then would keep
-    // none of them, and read megabytes for each look.
-    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
-    table.partition_filters = true;
-    table.metadata_block_size = 16u << 10u;
-    table.pin_top_level_index_and_filter = true;
-    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    table.whole_key_filtering = false; // of prefixes only
-    table.block_size = 8u << 10u;
-    table.format_version = 5;
-    table.checksum = rocksdb::kXXH3;
-    rocksdb::Options options;
-    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-    options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(index_keys::prefix_size));
-    options.env = env;
-    options.info_log = std::make_shared<warnings>();
-    options.create_if_missing = true;
-    options.paranoid_checks = true;
-    options.verify_sst_unique_id_in_manifest = true;
-    options.compression = rocksdb::kNoCompression; // positions are distances already
-    // Checkpoints are merged by size, each event a few times only; nothing is ever overwritten, so
-    // there is no space to win by merging everything.
-    options.compaction_style = rocksdb::kCompactionStyleUniversal;
-    options.compaction_options_universal.size_ratio = 20;
-    options.compaction_options_universal.max_size_amplification_percent = 1u << 20u;
-    options.level0_file_num_compaction_trigger = 6;
-    options.level0_slowdown_writes_trigger = 1 << 20;
-    options.level0_stop_writes_trigger = 1 << 20;
-    options.target_file_size_base = 64u << 20u;
-    options.max_background_jobs = 2;
-    options.max_open_files = static_cast<int>(settings.open_files_max);
-    options.write_buffer_size = 64u << 10u; // nothing is ever put
-    options.max_manifest_file_size = 4u << 20u;
-    options.skip_stats_update_on_db_open = true;
-    options.stats_dump_period_sec = 0;
-    options.stats_persist_period_sec = 0;
-    return options;
+std::unexpected<base::error> being_remade() {
+    return fail(errc::unavailable,
+                "a part of the event log's index is damaged and is being made anew from the log: "
+                "try again a little later",
+                "index_damaged");
 }
 
 bool same_list(const Slice& key, std::string_view beginning) {
@@ -103,9 +54,12 @@ struct index_store::database {
     std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(file_system);
     rocksdb::Options options;
     std::unique_ptr<rocksdb::DB> open;
+    std::atomic<bool> damaged{false};
+    std::atomic<bool> distrusted{false};
 
     database(base::file_system& on, const index_store_settings& settings)
-        : files(on, settings.folder), options(make_options(settings, env.get())) {}
+        : files(on, settings.folder),
+          options(make_index_options(settings.cache_bytes, settings.open_files_max, env.get())) {}
 
     [[nodiscard]] std::unique_ptr<rocksdb::Iterator> iterate() const {
         rocksdb::ReadOptions read;
@@ -113,21 +67,23 @@ struct index_store::database {
         return std::unique_ptr<rocksdb::Iterator>(open->NewIterator(read));
     }
 
-    // What is damaged is not looked at again by the next start.
-    std::unexpected<base::error> damaged(const std::string& cause) {
-        files.fail(cause);
-        return fail(errc::corrupt,
-                    "the event log's index is damaged: restart, and it is made anew from the log",
-                    "index_damaged");
+    // Of a database that failed, nothing can be said: what it thinks it wrote may not be there.
+    [[nodiscard]] std::unexpected<base::error> report_damage(const std::string& cause) {
+        if (files.failed()) {
+            return unreadable(cause);
+        }
+        if (!damaged.exchange(true)) {
+            base::log_error("eventlog", "a part of the index is damaged", {{"cause", cause}});
+        }
+        return being_remade();
     }
     base::status check(const rocksdb::Status& status) {
         if (status.ok()) {
             return {};
         }
-        if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound()) {
-            return damaged(status.ToString());
-        }
-        return unreadable(status.ToString());
+        // Of reads that fail it is not known whether they ever succeed again.
+        const bool passes = status.IsBusy() || status.IsNoSpace() || status.IsShutdownInProgress();
+        return passes ? unreadable(status.ToString()) : report_damage(status.ToString());
     }
 
     // Calls `use` with the blocks of a list, descending from the one that holds `highest` (or the
@@ -140,6 +96,9 @@ struct index_store::database {
     template <typename Use>
     base::status descend(rocksdb::Iterator& at, const list_name& list, std::uint64_t highest,
                          Use use) {
+        if (distrusted.load(std::memory_order_acquire)) {
+            return being_remade();
+        }
         const std::string from = index_keys::key_of(list, highest);
         const std::string_view beginning = std::string_view(from).substr(0, from.size() - 8);
         std::vector<base::position> block;
@@ -148,12 +107,12 @@ struct index_store::database {
         for (at.Seek(from); at.Valid() && same_list(at.key(), beginning); at.Next()) {
             const std::uint64_t first = index_keys::first_of(text(at.key()));
             if (!index_keys::read_block(text(at.value()), block)) {
-                return damaged("a block of the index is none");
+                return report_damage("a block of the index is none");
             }
             // Numbers have no gaps, but before a tombstone; frames are numbered otherwise.
             if (after && *after != tombstone_revision.value && list.kind != list_kind::frames &&
                 first + block.size() != *after) {
-                return damaged("numbers are missing in the index");
+                return report_damage("numbers are missing in the index");
             }
             after = first;
             more = use(first, block);
@@ -166,7 +125,7 @@ struct index_store::database {
         }
         if (more && after && *after != 0 && *after != tombstone_revision.value &&
             list.kind != list_kind::frames) {
-            return damaged("the beginning of a list is missing in the index");
+            return report_damage("the beginning of a list is missing in the index");
         }
         return {};
     }
@@ -195,106 +154,119 @@ index_store::index_store(index_store_settings settings, base::file_system& files
     : settings_(std::move(settings)), files_(files), log_(log) {}
 
 index_store::~index_store() {
+    close();
+}
+
+void index_store::close() {
     if (database_ && database_->open) {
         static_cast<void>(database_->open->Close());
+        database_->open.reset();
     }
 }
 
-base::result<std::unique_ptr<index_store>> index_store::open(index_store_settings settings,
+base::result<std::unique_ptr<index_store>>
+index_store::open_existing(index_store_settings settings, base::file_system& files,
+                           const base::log_identity& log) {
+    const auto names = files.list(settings.folder);
+    if (!names && names.error().what == base::file_error::kind::too_many_open) {
+        return fail(base::to_error(names.error()));
+    }
+    // Without this file, RocksDB would begin anew among the remains.
+    if (!names || std::ranges::find(*names, "CURRENT") == names->end()) {
+        return nullptr;
+    }
+    std::unique_ptr<index_store> made(new index_store(std::move(settings), files, log));
+    auto opened = made->open_once(access::write);
+    if (opened && !*opened && made->failed()) {
+        opened = made->open_once(access::read_only);
+    }
+    if (!opened) {
+        return fail(std::move(opened.error()));
+    }
+    if (!*opened || !made->read_places() || made->places_.empty()) {
+        return nullptr;
+    }
+    if (std::ranges::find(*names, damaged_marker) != names->end()) {
+        made->database_->damaged.store(true);
+    }
+    return made;
+}
+
+base::result<std::unique_ptr<index_store>> index_store::make(index_store_settings settings,
                                                              base::file_system& files,
                                                              const base::log_identity& log) {
     std::unique_ptr<index_store> made(new index_store(std::move(settings), files, log));
     if (auto folder = files.make_directory(made->settings_.folder); !folder) {
         return unreadable(folder.error().text);
     }
-    bool usable = false;
-    if (auto opened = made->open_once(usable); !opened) {
-        return fail(std::move(opened.error()));
+    if (auto wiped = wipe(files, made->settings_.folder); !wiped) {
+        return unreadable(wiped.error().text);
     }
-    if (!usable) {
-        if (auto cleared = made->clear(); !cleared) {
-            return fail(std::move(cleared.error()));
-        }
+    const auto opened = made->open_once(access::write);
+    if (!opened || !*opened || !made->read_places() || !made->places_.empty()) {
+        return unreadable("a new index cannot be opened");
     }
     return made;
 }
 
-// `usable` false: what stands there is to be thrown away.
-base::status index_store::open_once(bool& usable) {
-    usable = false;
+base::result<bool> index_store::open_once(access how) {
     places_.clear();
-    const auto names = files_.list(settings_.folder);
-    if (!names) {
-        return unreadable(names.error().text);
-    }
-    // Without this file, RocksDB would begin anew among the remains.
-    if (!names->empty() && std::ranges::find(*names, "CURRENT") == names->end()) {
-        return {};
-    }
     database_ = std::make_unique<database>(files_, settings_);
     rocksdb::DB* opened = nullptr;
-    const auto status = rocksdb::DB::Open(database_->options, settings_.folder, &opened);
+    const auto status =
+        how == access::write
+            ? rocksdb::DB::Open(database_->options, settings_.folder, &opened)
+            : rocksdb::DB::OpenForReadOnly(database_->options, settings_.folder, &opened);
     database_->open.reset(opened);
     if (!status.ok() || database_->files.failed()) {
         base::log_warning("eventlog", "the index cannot be opened", {{"cause", status.ToString()}});
-        return {};
+        return status.IsBusy() ? base::result<bool>(unreadable(status.ToString())) : false;
+    }
+    if (how == access::read_only) {
+        database_->files.fail("it is open for reading only");
     }
     database_->files.may_wait();
+    return true;
+}
+
+// False: it is none of this log, version and settings, or it is damaged.
+bool index_store::read_places() {
     std::string bytes;
     const auto found = database_->open->Get({}, index_keys::checkpoint_key(), &bytes);
     if (found.IsNotFound()) {
         std::vector<rocksdb::LiveFileMetaData> live;
         database_->open->GetLiveFilesMetaData(&live);
-        usable = live.empty();
-        return {};
+        return live.empty();
     }
     const auto read = found.ok() ? index_keys::read_checkpoint(bytes) : std::nullopt;
     const std::uint32_t flags = settings_.correlations ? index_keys::flag_correlations : 0;
     if (!read || read->log != log_ || read->flags != flags || read->places.empty()) {
         base::log_warning("eventlog", "the index is not one of this log, version and settings");
-        return {};
+        return false;
     }
     places_ = read->places;
-    usable = true;
-    return {};
+    return true;
 }
 
-base::file_status index_store::wipe() {
-    const auto names = files_.list(settings_.folder);
+base::file_status index_store::wipe(base::file_system& files, const std::string& folder) {
+    const auto names = files.list(folder);
     if (!names) {
         return std::unexpected(names.error());
     }
     // CURRENT first: what is left after a crash is then not taken for an index.
     for (const bool current : {true, false}) {
         for (const std::string& name : *names) {
-            if ((name == "CURRENT") == current) {
-                if (auto removed = files_.remove(settings_.folder + "/" + name); !removed) {
+            if ((name == "CURRENT") == current && name != second_store_name) {
+                if (auto removed = files.remove(folder + "/" + name); !removed) {
                     return removed;
                 }
             }
         }
-        if (auto synced = files_.sync_directory(settings_.folder); !synced) {
+        if (auto synced = files.sync_directory(folder); !synced) {
             return synced;
         }
     }
     return {};
-}
-
-base::status index_store::clear() {
-    if (database_ && database_->open) {
-        static_cast<void>(database_->open->Close());
-    }
-    database_.reset();
-    places_.clear();
-    base::log_info("eventlog", "the index is made anew");
-    if (auto wiped = wipe(); !wiped) {
-        return unreadable(wiped.error().text);
-    }
-    bool usable = false;
-    if (auto opened = open_once(usable); !opened) {
-        return opened;
-    }
-    return usable ? base::status{} : unreadable("a new index cannot be opened");
 }
 
 void index_store::give_up() {
@@ -305,11 +277,33 @@ bool index_store::failed() const {
     return database_->files.failed();
 }
 
-bool index_store::waiting_for_space() const {
-    return database_->files.waiting_for_space();
+bool index_store::damaged() const {
+    return database_->damaged.load(std::memory_order_acquire);
+}
+
+void index_store::mark_damaged() {
+    const auto made =
+        files_.open(settings_.folder + "/" + damaged_marker, base::open_mode::create_new);
+    if (made || made.error().what == base::file_error::kind::exists) {
+        static_cast<void>(files_.sync_directory(settings_.folder));
+    }
+}
+
+void index_store::distrust(std::string_view cause) {
+    if (!database_->distrusted.exchange(true)) {
+        base::log_error("eventlog", "the index does not agree with the log", {{"cause", cause}});
+    }
+    database_->damaged.store(true, std::memory_order_release);
+}
+
+index_files::want index_store::waits_for() const {
+    return database_->files.waits_for();
 }
 
 base::status index_store::add(const index_part& part, const log_place& end) {
+    if (failed()) {
+        return unreadable("it is to be opened anew");
+    }
     IMMORTAL_ASSERT(places_.empty() || end.end > places_.back().end);
     std::vector<log_place> places = places_;
     // The last but one is known well enough if it is near.
@@ -332,8 +326,7 @@ base::status index_store::add(const index_part& part, const log_place& end) {
     how.write_global_seqno = false;
     const auto taken = database_->open->IngestExternalFile({path}, how);
     if (!taken.ok() || failed()) {
-        database_->files.fail(taken.ToString());
-        return unreadable(taken.ToString());
+        return refused(taken);
     }
     places_ = std::move(places);
     return {};
@@ -397,11 +390,16 @@ base::status index_store::write_part(const index_part& part, const std::string& 
     }
     status = status.ok() ? writer.Put(index_keys::checkpoint_key(), checkpoint) : status;
     status = status.ok() ? writer.Finish() : status;
-    if (!status.ok()) {
-        database_->files.fail(status.ToString());
-        return unreadable(status.ToString());
+    return status.ok() ? base::status{} : refused(status);
+}
+
+// Damage stays when it is opened anew; everything else may be gone then.
+std::unexpected<base::error> index_store::refused(const rocksdb::Status& status) const {
+    if (status.IsCorruption() && !failed()) {
+        return database_->report_damage(status.ToString());
     }
-    return {};
+    database_->files.fail(status.ToString());
+    return unreadable(status.ToString());
 }
 
 base::result<std::optional<std::uint64_t>> index_store::last_number(const list_name& list,

@@ -4,10 +4,15 @@
 #pragma once
 
 #include "base/file.hpp"
+#include "eventlog/index_files.hpp"
 #include "eventlog/index_reading.hpp"
 
 #include <memory>
 #include <string>
+
+namespace rocksdb {
+class Status;
+}
 
 namespace immortal::eventlog {
 
@@ -19,40 +24,64 @@ struct index_store_settings {
     std::uint64_t place_spacing = 1u << 16; // events between the known places
 };
 
-// Reads: any thread. The others: one thread at a time. Errors: corrupt (and the next start makes
-// the index anew), unavailable.
+// Reads: any thread. The others: one thread at a time. Errors of reads: unavailable with reason
+// "index_damaged" (a part of it cannot be read; what can be is still right), or "index_failed"
+// (not now).
 class index_store final : public older_lists {
 public:
-    // Opens what stands in the folder, or makes a new store: if there is none, or it is of another
-    // log, another format or other settings, or it cannot be read.
+    // Opens what stands in the folder; null: nothing that can be used, because there is nothing, or
+    // it is of another log, another format or other settings, or it is damaged. Changes nothing
+    // that is not its own. What cannot be written now is opened for reading only: see failed().
+    // Errors: unavailable (no descriptor is left to look at it).
     [[nodiscard]] static base::result<std::unique_ptr<index_store>>
-    open(index_store_settings settings, base::file_system& files, const base::log_identity& log);
+    open_existing(index_store_settings settings, base::file_system& files,
+                  const base::log_identity& log);
+    // Empties the folder and makes a new one. Errors: unavailable.
+    [[nodiscard]] static base::result<std::unique_ptr<index_store>>
+    make(index_store_settings settings, base::file_system& files, const base::log_identity& log);
+    // Removes the files of a store that nobody has open.
+    [[nodiscard]] static base::file_status wipe(base::file_system& files,
+                                                const std::string& folder);
     ~index_store() override;
 
+    [[nodiscard]] const std::string& folder() const { return settings_.folder; }
     // What it holds, up to the last of them.
     [[nodiscard]] const std::vector<log_place>& places() const { return places_; }
-    // Adds a part that begins where the store ends and reaches up to `end`.
+    [[nodiscard]] base::position end() const {
+        return places_.empty() ? base::position{} : places_.back().end;
+    }
+    // Adds a part that begins where the store ends and reaches up to `end`. Errors: unavailable;
+    // then it is to be opened anew (failed()), or made anew (damaged()).
     [[nodiscard]] base::status add(const index_part& part, const log_place& end);
-    // Empties it.
-    [[nodiscard]] base::status clear();
     // Waits for space end; what is under way fails.
     void give_up();
+    // Nothing may be asked or added afterwards.
+    void close();
+    // It takes no more parts, and some of its answers may fail, until it is opened anew.
     [[nodiscard]] bool failed() const;
-    [[nodiscard]] bool waiting_for_space() const;
+    // It was found damaged, now or by an earlier process.
+    [[nodiscard]] bool damaged() const;
+    // Remembers in the folder that it is damaged, if that can be written.
+    void mark_damaged();
+    // Nothing in it counts any more.
+    void distrust(std::string_view cause);
+    // What its writing waits for now.
+    [[nodiscard]] index_files::want waits_for() const;
 
     [[nodiscard]] base::result<std::optional<std::uint64_t>>
     last_number(const list_name& list, base::position limit) const override;
     [[nodiscard]] base::result<std::vector<base::position>>
     descend(const list_name& list, std::uint64_t highest, std::uint64_t lowest,
             std::size_t count_max, base::position limit) const override;
-    // The last marked frame at or before `at`; {0}: none.
-    [[nodiscard]] base::result<base::position> frame_before(base::position at) const;
+    [[nodiscard]] base::result<base::position> frame_before(base::position at) const override;
 
 private:
     struct database;
+    enum class access : std::uint8_t { write, read_only };
     index_store(index_store_settings settings, base::file_system& files, base::log_identity log);
-    [[nodiscard]] base::status open_once(bool& usable);
-    [[nodiscard]] base::file_status wipe();
+    [[nodiscard]] base::result<bool> open_once(access how);
+    [[nodiscard]] bool read_places();
+    [[nodiscard]] std::unexpected<base::error> refused(const rocksdb::Status& status) const;
     [[nodiscard]] base::status write_part(const index_part& part, const std::string& path,
                                           const std::string& checkpoint) const;
 
@@ -62,5 +91,8 @@ private:
     std::vector<log_place> places_;
     std::unique_ptr<database> database_;
 };
+
+// Where the next store is made while this one is in use; within it, so that it goes with it.
+constexpr const char* second_store_name = "second";
 
 } // namespace immortal::eventlog

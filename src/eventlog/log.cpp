@@ -5,6 +5,7 @@
 #include "eventlog/backup.hpp"
 #include "eventlog/event_clock.hpp"
 #include "eventlog/index.hpp"
+#include "eventlog/index_source.hpp"
 #include "eventlog/log_scavenger.hpp"
 #include "eventlog/memory_index.hpp"
 #include "eventlog/scavenge_segment.hpp"
@@ -28,13 +29,15 @@ public:
              std::uint64_t ids_seed)
         : settings_(std::move(settings)), lock_(std::move(lock)), index_(std::move(index)),
           ids_(std::move(ids)), segments_(std::move(recovered.segments)),
+          source_(*segments_, recovered.state.log_id),
           clock_(clock, settings_.clock_jump_min, settings_.clock_jump_hold, metrics),
           reader_(*segments_, *index_, head_, clock_, settings_.known_metadata),
           writer_({settings_, files, clock_, metrics, *segments_, *index_, head_, reader_, ids_,
                    [this](std::span<const index_entry> entries) { publish(entries); }},
                   recovered),
-          scavenger_({settings_.folder, settings_.free_space_min, files, clock_, *segments_,
-                      *index_, reader_, head_, ids_seed}) {
+          scavenger_({settings_.folder, settings_.free_space_min, settings_.scavenge_reserve_bytes,
+                      files, clock_, *segments_, *index_, reader_, head_, ids_seed}) {
+        index_->set_source(source_);
         clock_.compare_with_log(recovered.state.last_created);
     }
 
@@ -129,6 +132,7 @@ private:
     std::unique_ptr<log_index> index_;
     recent_ids ids_;
     std::unique_ptr<segment_list> segments_;
+    log_index_source source_;
     durable_head head_;
     event_clock clock_;
     log_reader reader_;
@@ -169,7 +173,8 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
         return fail(errc::corrupt, "a restore into this folder was not finished: run `immortal "
                                    "restore` again");
     }
-    if (auto cleared = remove_unfinished_rewrites(files, settings.folder); !cleared) {
+    scavenge_reserve reserve(files, settings.folder, settings.scavenge_reserve_bytes);
+    if (auto cleared = remove_unfinished_rewrites(files, settings.folder, reserve); !cleared) {
         base::log_warning("eventlog", "what an interrupted scavenge left could not be removed",
                           {{"cause", cleared.error().text}});
     }

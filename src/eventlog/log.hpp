@@ -39,8 +39,13 @@ struct log_settings {
     std::string folder;
     std::uint64_t segment_size = 256u << 20; // bytes; a new segment begins when a frame would cross
     std::uint64_t free_space_min = 256u << 20; // bytes; below it, appends are refused
-    std::size_t queue_appends_max = 8192;      // appends waiting for the writer
-    std::size_t queue_bytes_max = 256u << 20;  // what these hold in memory
+    // Room on the disk that is kept for a scavenge of a full disk, once a segment is closed: as
+    // much as a segment takes (scavenger::maintain_reserve). 0: none.
+    std::uint64_t scavenge_reserve_bytes = 0;
+    // Closed segments whose files are open at the same time; others are opened when they are read.
+    std::size_t open_segments_max = 256;
+    std::size_t queue_appends_max = 8192;     // appends waiting for the writer
+    std::size_t queue_bytes_max = 256u << 20; // what these hold in memory
     std::size_t append_events_max =
         eventlog::append_events_max; // of one append; not more than that
     std::size_t append_frame_size_max = eventlog::append_frame_size_max; // the same

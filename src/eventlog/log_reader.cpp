@@ -17,7 +17,8 @@ using base::fail;
 
 constexpr std::size_t walk_piece = 128u << 10u;   // bytes read at a time in log order
 constexpr std::size_t stream_window = 64u << 10u; // bytes read at once where a stream stands dense
-constexpr std::size_t record_guess = 1024;        // bytes read for one record at first
+constexpr std::uint64_t unindexed_walk_max = 4u << 20u;
+constexpr std::size_t record_guess = 1024; // bytes read for one record at first
 
 } // namespace
 
@@ -28,7 +29,12 @@ base::position log_reader::limit_of(const segment& one, base::position end) cons
 base::result<base::position> log_reader::frame_before(const segment& in, base::position at,
                                                       base::position end) const {
     const auto known = index_.frame_before(at, end);
-    return known ? base::result<base::position>(std::max(*known, in.first_frame())) : known;
+    if (known) {
+        return std::max(*known, in.first_frame());
+    }
+    // Without the index: from the segment's beginning, if that is no farther than a slice.
+    const bool near = at.value <= in.first_frame().value + unindexed_walk_max;
+    return near ? in.first_frame() : known;
 }
 
 base::result<std::size_t> log_reader::read_bytes(const segment& from, base::position at,

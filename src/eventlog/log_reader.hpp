@@ -91,6 +91,8 @@ private:
     // Precondition: not of a metadata stream, whose metadata never changes.
     [[nodiscard]] base::result<metadata_cache::pointer> find_metadata(std::string_view stream,
                                                                       base::position end) const;
+    // What the index said does not agree with the log.
+    [[nodiscard]] std::unexpected<base::error> wrong_index() const;
     // The event at a revision; empty: there is none, or it was removed.
     [[nodiscard]] base::result<std::optional<recorded_event>>
     event_at(std::string_view stream, base::revision at, base::position end) const;

@@ -17,16 +17,19 @@ using base::fail;
 constexpr std::size_t backward_group_min = 4;
 constexpr std::size_t backward_group_max = 256;
 
-std::unexpected<base::error> wrong_index() {
-    return fail(errc::corrupt, "the index names another stream's event: delete the index folder "
-                               "and start again");
-}
-
 std::unexpected<base::error> no_count() {
     return fail(errc::invalid_argument, "a read asks for at least one event", {}, "count");
 }
 
 } // namespace
+
+std::unexpected<base::error> log_reader::wrong_index() const {
+    index_.distrust("it names another stream's event");
+    return fail(errc::unavailable,
+                "the event log's index is wrong and is being made anew from the log: try again a "
+                "little later",
+                "index_damaged");
+}
 
 base::result<std::optional<recorded_event>>
 log_reader::event_at(std::string_view stream, base::revision at, base::position end) const {

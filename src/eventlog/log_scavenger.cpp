@@ -5,7 +5,10 @@
 #include "base/uuid.hpp"
 #include "eventlog/scavenge_segment.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -50,6 +53,7 @@ base::result<std::string> log_scavenger::start(scavenge_options options,
     try {
         thread_ = std::thread([this] { run(); });
     } catch (const std::system_error& refused) {
+        base::log_error("eventlog", "a scavenge could not begin", {{"cause", refused.what()}});
         const std::lock_guard lock(mutex_);
         status_ = {};
         observer_ = {};
@@ -57,6 +61,27 @@ base::result<std::string> log_scavenger::start(scavenge_options options,
                     std::string("the system refused a thread for the scavenge: ") + refused.what());
     }
     return id;
+}
+
+void log_scavenger::set_recorder(scavenge_observer recorder) {
+    const std::lock_guard one_at_a_time(observer_mutex_);
+    recorder_ = std::move(recorder);
+}
+
+base::status log_scavenger::maintain_reserve() {
+    const std::lock_guard one_at_a_time(reserve_mutex_);
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_ || status_.state == scavenge_state::running) {
+            return {};
+        }
+    }
+    if (parts_.segments.all().size() < 2) { // there is nothing to scavenge yet
+        return {};
+    }
+    // Not so much that writes are soon refused because of it.
+    const auto kept = reserve_.keep(2 * parts_.free_space_min);
+    return kept ? base::status{} : fail(base::to_error(kept.error()));
 }
 
 base::status log_scavenger::stop(const std::string& id) {
@@ -98,43 +123,73 @@ void log_scavenger::close() {
 
 void log_scavenger::tell() {
     const std::lock_guard one_at_a_time(observer_mutex_);
+    const scavenge_status now = status();
     if (observer_) {
-        observer_(status());
+        observer_(now);
+    }
+    if (recorder_ && now.options.mode == scavenge_mode::rewrite) {
+        recorder_(now);
     }
 }
 
 void log_scavenger::run() {
+    work shared = begin();
+    tell();
+    take_all(shared, &log_scavenger::measure);
+    shared.items = std::exchange(shared.kept, {});
+    std::ranges::sort(shared.items, [](const item& a, const item& b) {
+        return std::pair(a.gain.bytes(), b.from->number()) >
+               std::pair(b.gain.bytes(), a.from->number());
+    });
+    if (status().options.mode == scavenge_mode::rewrite) {
+        rewrite_all(shared);
+    }
+    finish(shared);
+}
+
+log_scavenger::work log_scavenger::begin() {
     work shared;
-    shared.segments = parts_.segments.all();
-    shared.segments.pop_back();     // it is still written
+    auto segments = parts_.segments.all();
+    segments.pop_back();            // it is still written
     shared.end = parts_.head.end(); // after that: all of them end before
     shared.now = parts_.clock.now();
-    std::size_t threads = 0;
-    {
-        const std::lock_guard lock(mutex_);
-        std::erase_if(shared.segments, [&](const std::shared_ptr<segment>& one) {
-            return one->number() < status_.options.from_segment;
-        });
-        status_.segments_total = static_cast<std::uint32_t>(shared.segments.size());
-        threads = status_.options.threads;
-    }
-    if (auto done = remove_unfinished_rewrites(parts_.files, parts_.folder); !done) {
+    const std::lock_guard one_at_a_time(reserve_mutex_);
+    if (auto done = remove_unfinished_rewrites(parts_.files, parts_.folder, reserve_); !done) {
         base::log_error("eventlog", "a scavenge could not begin", {{"cause", done.error().text}});
         shared.problem = base::to_error(done.error());
     }
-    tell();
-    std::vector<std::thread> others;
-    others.reserve(threads);
-    try {
-        for (std::size_t i = 1; i < threads; ++i) {
-            others.emplace_back([&] { run_one(shared); });
+    const std::lock_guard lock(mutex_);
+    for (auto& one : segments) {
+        if (one->number() >= status_.options.from_segment) {
+            shared.items.push_back({std::move(one), {}});
         }
-    } catch (const std::system_error& refused) { // fewer do it too
-        base::log_warning("eventlog", "the system refused a thread", {{"why", refused.what()}});
     }
-    run_one(shared);
-    for (std::thread& other : others) {
-        other.join();
+    status_.segments_total = static_cast<std::uint32_t>(shared.items.size());
+    return shared;
+}
+
+// What found no room may find it when others were rewritten.
+void log_scavenger::rewrite_all(work& shared) {
+    for (std::size_t before = 0; shared.items.size() != before;) {
+        before = shared.items.size();
+        shared.no_room.reset();
+        take_all(shared, &log_scavenger::rewrite_one);
+        shared.items = std::exchange(shared.kept, {});
+    }
+    if (!shared.items.empty() && !shared.problem) {
+        shared.problem = std::move(shared.no_room);
+    }
+}
+
+void log_scavenger::finish(work& shared) {
+    if (status().options.mode == scavenge_mode::rewrite) {
+        const std::lock_guard one_at_a_time(reserve_mutex_);
+        if (parts_.segments.all().size() > 1) {
+            if (const auto kept = reserve_.keep(2 * parts_.free_space_min); !kept) {
+                base::log_warning("eventlog", "the reserve for scavenges could not be made",
+                                  {{"cause", kept.error().text}});
+            }
+        }
     }
     scavenge_status end;
     {
@@ -147,76 +202,155 @@ void log_scavenger::run() {
         end.problem = shared.problem ? shared.problem->message : "";
         end.ended = parts_.clock.now();
     }
+    if (end.options.mode == scavenge_mode::measure) {
+        for (const item& one : shared.items) {
+            end.gains.push_back(one.gain);
+        }
+    }
     base::log_info("eventlog", "a scavenge ended",
                    {{"id", end.id},
+                    {"dry_run", end.options.mode == scavenge_mode::measure},
                     {"segments_rewritten", end.segments_rewritten},
                     {"events_removed", end.events_removed},
                     {"bytes_saved", end.bytes_saved},
                     {"problem", end.problem}});
-    scavenge_observer observer;
     {
+        // Before the state changes: who waits for the end may then throw things away.
         const std::lock_guard one_at_a_time(observer_mutex_);
-        observer = std::exchange(observer_, {});
-    }
-    if (observer) { // before the state changes: who waits for the end may then throw things away
-        observer(end);
+        if (const auto observer = std::exchange(observer_, {})) {
+            observer(end);
+        }
+        if (recorder_ && end.options.mode == scavenge_mode::rewrite) {
+            recorder_(end);
+        }
     }
     const std::lock_guard lock(mutex_);
     status_ = std::move(end);
     changed_.notify_all();
 }
 
-void log_scavenger::run_one(work& shared) {
+void log_scavenger::take_all(work& shared, step how) {
+    shared.next = 0;
+    const std::size_t threads = status().options.threads;
+    std::vector<std::thread> others;
+    others.reserve(threads);
+    try {
+        for (std::size_t i = 1; i < threads && i < shared.items.size(); ++i) {
+            others.emplace_back([&] { take_some(shared, how); });
+        }
+    } catch (const std::system_error& refused) { // fewer do it too
+        base::log_warning("eventlog", "the system refused a thread", {{"why", refused.what()}});
+    }
+    take_some(shared, how);
+    for (std::thread& other : others) {
+        other.join();
+    }
+}
+
+void log_scavenger::take_some(work& shared, step how) {
     scavenge_rules rules(parts_.index, parts_.reader, shared.end, shared.now);
     for (;;) {
-        std::shared_ptr<segment> one;
+        item* one = nullptr;
         {
             const std::lock_guard lock(mutex_);
-            if (stopping_ || shared.problem || shared.next == shared.segments.size()) {
+            if (stopping_ || shared.problem || shared.next == shared.items.size()) {
                 return;
             }
-            one = shared.segments[shared.next++];
+            one = &shared.items[shared.next++];
         }
-        auto done = scavenge_segment(shared, one, rules);
-        {
+        if (auto done = (this->*how)(shared, *one, rules); !done) {
             const std::lock_guard lock(mutex_);
-            if (!done) {
-                if (done.error().code != errc::cancelled && !shared.problem) {
-                    base::log_error("eventlog", "a scavenge failed",
-                                    {{"segment", one->name()}, {"cause", done.error().message}});
-                    shared.problem = std::move(done.error());
-                }
-                return;
+            if (done.error().code != errc::cancelled && !shared.problem) {
+                base::log_error("eventlog", "a scavenge failed",
+                                {{"segment", one->from->name()}, {"cause", done.error().message}});
+                shared.problem = std::move(done.error());
             }
-            ++status_.segments_done;
+            return;
         }
         tell();
     }
 }
 
-base::status log_scavenger::scavenge_segment(work& shared, const std::shared_ptr<segment>& one,
-                                             scavenge_rules& rules) {
-    const auto next = parts_.segments.find(*parts_.segments.end_of(*one));
-    const auto found =
-        rewrite({.files = parts_.files,
-                 .folder = parts_.folder,
-                 .from = one,
-                 .end = next->first(),
-                 .last_chain = next->header().previous_chain,
-                 .free_space_min = parts_.free_space_min,
-                 .removes = [&](const record_view& record) { return rules.removes(record); },
-                 .go_on = [&](std::uint64_t bytes) { return go_on(bytes); }});
-    if (!found) {
-        return fail(found.error());
-    }
+segment_rewrite log_scavenger::rewrite_of(const work& shared, const item& one,
+                                          scavenge_rules& rules) {
+    const auto next = parts_.segments.find(*parts_.segments.end_of(*one.from));
     IMMORTAL_ASSERT(next->first() <= shared.end);
-    if (*found) {
-        parts_.segments.replace((*found)->now);
-        const std::lock_guard lock(mutex_);
-        ++status_.segments_rewritten;
-        status_.events_removed += (*found)->events_removed;
-        status_.bytes_saved += (*found)->bytes_saved;
+    return {.files = parts_.files,
+            .folder = parts_.folder,
+            .from = one.from,
+            .end = next->first(),
+            .last_chain = next->header().previous_chain,
+            .free_space_min = parts_.free_space_min,
+            .removes = [&](const record_view& record) { return rules.removes(record); },
+            .go_on = [&](std::uint64_t bytes) { return go_on(bytes); }};
+}
+
+base::status log_scavenger::measure(work& shared, item& one, scavenge_rules& rules) {
+    const auto gain = measure_gain(rewrite_of(shared, one, rules));
+    if (!gain) {
+        return fail(gain.error());
     }
+    one.gain = *gain;
+    const std::lock_guard lock(mutex_);
+    ++status_.segments_measured;
+    const bool gains = gain->events_removed > 0 && gain->bytes() > 0;
+    const bool only_measured = status_.options.mode == scavenge_mode::measure;
+    if (!gains || only_measured) {
+        ++status_.segments_done;
+    }
+    if (gains) {
+        shared.kept.push_back(one);
+    }
+    if (gains && only_measured) {
+        ++status_.segments_rewritten;
+        status_.events_removed += gain->events_removed;
+        status_.bytes_saved += gain->bytes();
+    }
+    return {};
+}
+
+base::status log_scavenger::rewrite_one(work& shared, item& one, scavenge_rules& rules) {
+    const segment_rewrite what = rewrite_of(shared, one, rules);
+    const auto room = has_room(what, one.gain.bytes_after);
+    if (!room) {
+        return fail(room.error());
+    }
+    if (*room) {
+        return replace(one, rewrite(what, one.gain, nullptr));
+    }
+    const std::lock_guard one_at_a_time(reserve_mutex_);
+    auto reserved = reserve_.keep(0);
+    reserved = reserved && *reserved ? reserve_.holds(one.gain.bytes_after) : reserved;
+    if (reserved && *reserved) {
+        const auto done = replace(one, rewrite(what, one.gain, &reserve_));
+        // The next one's room, before anybody else takes it.
+        if (const auto kept = reserve_.keep(0); !kept) {
+            base::log_warning("eventlog", "the reserve for scavenges could not be made again",
+                              {{"cause", kept.error().text}});
+        }
+        return done;
+    }
+    const std::lock_guard lock(mutex_);
+    shared.no_room = base::error{
+        errc::exhausted, fmt::format("there is too little space to rewrite a segment: {} bytes are "
+                                     "needed beside the {} that are kept free, and no reserve is "
+                                     "there: free some space",
+                                     one.gain.bytes_after, parts_.free_space_min)};
+    shared.kept.push_back(one);
+    return {};
+}
+
+base::status log_scavenger::replace(const item& one, base::result<rewritten_segment> found) {
+    if (!found) {
+        return fail(std::move(found.error()));
+    }
+    IMMORTAL_ASSERT(found->now->number() == one.from->number());
+    parts_.segments.replace(std::move(found->now));
+    const std::lock_guard lock(mutex_);
+    ++status_.segments_done;
+    ++status_.segments_rewritten;
+    status_.events_removed += found->events_removed;
+    status_.bytes_saved += found->bytes_saved;
     return {};
 }
 

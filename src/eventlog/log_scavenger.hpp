@@ -6,7 +6,9 @@
 #include "base/random.hpp"
 #include "eventlog/index.hpp"
 #include "eventlog/log_reader.hpp"
+#include "eventlog/scavenge_reserve.hpp"
 #include "eventlog/scavenge_rules.hpp"
+#include "eventlog/scavenge_segment.hpp"
 #include "eventlog/scavenger.hpp"
 #include "eventlog/segment.hpp"
 
@@ -23,6 +25,7 @@ public:
     struct parts { // all outlive it
         std::string folder;
         std::uint64_t free_space_min = 0;
+        std::uint64_t reserve_bytes = 0; // 0: none is kept
         base::file_system& files;
         base::clock& clock;
         segment_list& segments;
@@ -32,7 +35,9 @@ public:
         std::uint64_t seed = 0; // of the ids
     };
 
-    explicit log_scavenger(parts given) : parts_(std::move(given)), random_(parts_.seed) {}
+    explicit log_scavenger(parts given)
+        : parts_(std::move(given)), random_(parts_.seed),
+          reserve_(parts_.files, parts_.folder, parts_.reserve_bytes) {}
     ~log_scavenger() override { close(); }
     log_scavenger(const log_scavenger&) = delete;
     log_scavenger& operator=(const log_scavenger&) = delete;
@@ -41,34 +46,54 @@ public:
     base::status stop(const std::string& id) override;
     scavenge_status status() const override;
     void wait(wait_how how) override;
+    void set_recorder(scavenge_observer recorder) override;
+    base::status maintain_reserve() override;
 
     // Stops what runs, and lets nothing start any more. Idempotent.
     void close();
 
 private:
-    struct work { // of one scavenge; its threads share it under `mutex_`
-        std::vector<std::shared_ptr<segment>> segments; // closed ones, ascending
-        std::size_t next = 0;
-        base::position end; // the fixed point the rules look at
+    struct item {
+        std::shared_ptr<segment> from;
+        segment_gain gain;
+    };
+    struct work {                // of one scavenge; its threads share it under `mutex_`
+        std::vector<item> items; // to be measured, then to be rewritten
+        std::size_t next = 0;    // of them
+        std::vector<item> kept;  // measured: something is gained; rewriting: there was no room
+        base::position end;      // the fixed point the rules look at
         base::utc_time now;
         std::optional<base::error> problem;
+        std::optional<base::error> no_room;
     };
+    using step = base::status (log_scavenger::*)(work&, item&, scavenge_rules&);
 
     void run();
-    void run_one(work& shared);
-    [[nodiscard]] base::status scavenge_segment(work& shared, const std::shared_ptr<segment>& one,
-                                                scavenge_rules& rules);
+    [[nodiscard]] work begin();
+    void rewrite_all(work& shared);
+    void finish(work& shared);
+    // Takes all items through `how`, on the threads of the scavenge.
+    void take_all(work& shared, step how);
+    void take_some(work& shared, step how);
+    [[nodiscard]] segment_rewrite rewrite_of(const work& shared, const item& one,
+                                             scavenge_rules& rules);
+    [[nodiscard]] base::status measure(work& shared, item& one, scavenge_rules& rules);
+    [[nodiscard]] base::status rewrite_one(work& shared, item& one, scavenge_rules& rules);
+    [[nodiscard]] base::status replace(const item& one, base::result<rewritten_segment> found);
     // Waits as long as the limit of bytes asks for; false: stop.
     bool go_on(std::uint64_t bytes);
     void tell();
 
     parts parts_;
     base::seeded_random random_;
+    std::mutex reserve_mutex_; // held while a segment is written into it
+    scavenge_reserve reserve_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     scavenge_status status_;
     scavenge_observer observer_;
-    std::mutex observer_mutex_;
+    scavenge_observer recorder_;
+    std::mutex observer_mutex_; // of both; they are called under it
     bool stopping_ = false;
     bool closed_ = false;
     std::chrono::steady_clock::time_point allowed_at_; // when the next bytes may be read

@@ -154,8 +154,14 @@ log_tail::outcome log_tail::roll(base::utc_time now) {
         base::log_error("eventlog", "the next segment could not be made",
                         {{"cause", made.error().text}});
         // The file, if any, is replaced by the next attempt, or set aside by the next start.
-        return made.error().what == base::file_error::kind::no_space ? outcome::no_space
-                                                                     : outcome::failed;
+        switch (made.error().what) {
+        case base::file_error::kind::no_space:
+            return outcome::no_space;
+        case base::file_error::kind::too_many_open:
+            return outcome::no_descriptor;
+        default:
+            return outcome::failed;
+        }
     }
     current_ = std::move(*made);
     IMMORTAL_ASSERT(current_->number() == next.next_segment);

@@ -39,7 +39,8 @@ public:
     enum class outcome : std::uint8_t {
         durable,
         no_space, // nothing was written, as far as anyone will ever see; the staged frames are gone
-        failed,   // unknown whether it was written; nothing may be committed any more
+        no_descriptor, // of roll(): nothing was changed, and it may be tried again
+        failed,        // unknown whether it was written; nothing may be committed any more
     };
     // The staged frames become the group on its way. Precondition: there are some, and no such
     // group.

@@ -24,6 +24,8 @@ public:
     base::status rest_at(const log_place&) override { return {}; }
     void made_durable(base::position) override {}
     void close() override {}
+    void set_source(index_source&) override {}
+    void distrust(std::string_view) override {}
 
     base::result<std::optional<base::revision>> last_revision(std::string_view stream,
                                                               base::position end) override {

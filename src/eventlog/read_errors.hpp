@@ -11,7 +11,9 @@ namespace immortal::eventlog {
 // Logged with its cause. errc::unavailable.
 [[nodiscard]] inline std::unexpected<base::error> read_failed(const base::file_error& problem) {
     base::log_error("eventlog", "a read failed", {{"cause", problem.text}});
-    return base::fail(base::errc::unavailable, "the log could not be read", "io_error");
+    return problem.what == base::file_error::kind::too_many_open
+               ? base::fail(base::to_error(problem))
+               : base::fail(base::errc::unavailable, "the log could not be read", "io_error");
 }
 
 // Logged with its place. errc::corrupt.

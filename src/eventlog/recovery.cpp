@@ -144,7 +144,8 @@ base::result<recovered_log> recovery::create(base::random_source& random) {
     }
     state.next_segment = 1;
     state.end = (*first)->first_frame();
-    auto segments = std::make_unique<segment_list>();
+    auto segments =
+        std::make_unique<segment_list>(parts_.files, folder, parts_.settings.open_segments_max);
     segments->add(std::move(*first));
     auto anchor =
         head_anchor::create(parts_.files, folder, {identity, 0, state.end, 0, {}, state.chain});

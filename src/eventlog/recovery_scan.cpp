@@ -34,7 +34,9 @@ bool misses_are_planted() {
 
 recovery_scan::recovery_scan(parts given, const anchor_state& anchor,
                              std::span<const std::uint32_t> present, index_use use)
-    : parts_(given), anchor_(anchor), present_(present), use_(use) {
+    : parts_(given), anchor_(anchor), present_(present), use_(use),
+      segments_(std::make_unique<segment_list>(parts_.files, parts_.settings.folder,
+                                               parts_.settings.open_segments_max)) {
     IMMORTAL_ASSERT(std::ranges::is_sorted(present));
     state_.log_id = anchor.log.id;
     state_.chain = hasher_.genesis(anchor.log.id);
@@ -196,11 +198,9 @@ base::result<bool> recovery_scan::ends_as_sealed(const segment& one, base::posit
     if (one.scavenged()) {
         return one.header().last_chain == sealed;
     }
+    // Without an answer of the index, which may be damaged, the whole segment is read.
     const auto known = parts_.index.frame_before({end.value - 1}, end);
-    if (!known) { // the index is damaged, so that it does not count
-        return false;
-    }
-    const base::position begin = std::max(*known, one.first_frame());
+    const base::position begin = std::max(known.value_or(base::position{}), one.first_frame());
     base::digest256 chain = one.header().previous_chain;
     bool follows = true;
     const auto walked = walk_frames(

@@ -100,7 +100,7 @@ private:
     phase phase_ = phase::fresh;
     log_place start_;                      // where reading begins; meaningless once it began
     std::optional<log_place> index_place_; // entries before it stand in the index
-    std::unique_ptr<segment_list> segments_ = std::make_unique<segment_list>();
+    std::unique_ptr<segment_list> segments_;
     scan_state state_;
     chain_hasher hasher_;
     std::shared_ptr<segment> skipped_; // the segment before, if its frames were not read

@@ -19,6 +19,14 @@ bool may_remove(const scavenge_facts& of, base::revision at, base::utc_time crea
     return of.tombstoned || at < of.lowest || too_old(age, created, now);
 }
 
+std::unexpected<base::error> scavenge_rules::wrong_index() const {
+    index_.distrust("it does not know a stream's last event");
+    return fail(base::errc::unavailable,
+                "the event log's index is wrong and is being made anew from the log: start the "
+                "scavenge again a little later",
+                "index_damaged");
+}
+
 base::result<bool> scavenge_rules::removes(const record_view& record) {
     if (record.removed() || (record.flags & format::record_flag::tombstone) != 0) {
         return false;
@@ -40,8 +48,7 @@ base::result<scavenge_facts> scavenge_rules::facts_of(std::string_view stream) {
         return fail(last.error());
     }
     if (!*last) {
-        return fail(base::errc::corrupt, "the index does not know the stream of an event: delete "
-                                         "the index folder and start again");
+        return wrong_index();
     }
     scavenge_facts facts{.last = **last, .lowest = {0}, .age_max = std::nullopt};
     facts.tombstoned = facts.last == tombstone_revision;
@@ -76,8 +83,7 @@ base::result<stream_metadata> scavenge_rules::metadata_of_stream(std::string_vie
         return fail(at.error());
     }
     if (at->empty()) {
-        return fail(base::errc::corrupt, "the index does not know a stream's last event: delete "
-                                         "the index folder and start again");
+        return wrong_index();
     }
     std::vector<std::byte> buffer;
     const auto record = reader_.read_record(at->front(), end_, buffer);

@@ -44,6 +44,7 @@ private:
     static constexpr std::size_t streams_max = 1u << 16u; // remembered at a time
     [[nodiscard]] base::result<scavenge_facts> facts_of(std::string_view stream);
     [[nodiscard]] base::result<stream_metadata> metadata_of_stream(std::string_view stream);
+    [[nodiscard]] std::unexpected<base::error> wrong_index() const;
 
     log_index& index_;
     const log_reader& reader_;

@@ -43,13 +43,18 @@ std::string kept_metadata(const record_view& record) {
     return kept.size() <= record.metadata.size() ? kept : std::string(record.metadata);
 }
 
+// So much of a removed record is kept.
+std::uint64_t stub_size(const record_view& record, std::string_view metadata) {
+    return sizeof(format::record_header) + record.stream.size() + record.type.size() +
+           metadata.size();
+}
+
 // The bytes of a removed record: as long as it was, zeros behind what is kept.
 std::uint64_t make_stub(const record_view& record, std::span<std::byte> bytes) {
     using format::record_header;
     auto header = format::load<record_header>(bytes);
     const std::string metadata = kept_metadata(record);
-    const std::uint64_t kept =
-        sizeof(record_header) + record.stream.size() + record.type.size() + metadata.size();
+    const std::uint64_t kept = stub_size(record, metadata);
     IMMORTAL_ASSERT(kept <= bytes.size() && header.length == bytes.size());
     header.flags |= format::record_flag::removed;
     header.metadata_size = static_cast<std::uint32_t>(metadata.size());
@@ -65,24 +70,26 @@ std::uint64_t make_stub(const record_view& record, std::span<std::byte> bytes) {
     return kept;
 }
 
-// Reads the frames of the old file and gives their new form to the writer, if there is one.
+// Reads the frames of the old file and gives their new form to the writer, or only measures it.
 class rewriting {
 public:
+    // `to` may be null: nothing is written.
     rewriting(const segment_rewrite& what, scavenged_file_writer* to)
         : what_(what), to_(to), old_(*what.from) {}
 
-    // Without a writer: stops at the first record that is to be removed.
     base::status run();
 
     [[nodiscard]] std::uint64_t events_removed() const { return removed_; }
+    [[nodiscard]] std::uint64_t stored_bytes() const { return size_.stored_bytes(); }
 
 private:
     base::status take(const frame_view& frame);
-    base::status put(const frame_view& frame, std::span<const std::byte> bytes);
+    base::status put(std::span<const std::byte> bytes);
 
     const segment_rewrite& what_;
     scavenged_file_writer* to_;
     segment& old_;
+    scavenged_size size_;
     std::uint64_t removed_ = 0;
     struct hole {
         std::uint64_t begin;
@@ -111,9 +118,6 @@ base::status rewriting::run() {
         if (auto taken = take(frame); !taken) {
             return taken;
         }
-        if (to_ == nullptr && removed_ > 0) {
-            return {};
-        }
     }
 }
 
@@ -137,7 +141,9 @@ base::status rewriting::take(const frame_view& frame) {
         }
         ++removed_;
         if (to_ == nullptr) {
-            return {};
+            holes_.push_back(
+                {begin + stub_size(record, kept_metadata(record)), begin + record.length});
+            continue;
         }
         if (bytes.empty()) {
             bytes.assign(frame.bytes.begin(), frame.bytes.end());
@@ -149,28 +155,34 @@ base::status rewriting::take(const frame_view& frame) {
     if (walk.damaged()) {
         return damaged(old_, walk.at());
     }
-    if (to_ == nullptr) {
-        return {};
-    }
     if (bytes.empty()) {
-        return put(frame, frame.bytes);
+        return put(frame.bytes);
     }
     auto header = frame.header;
     header.flags |= format::frame_flag::scavenged;
     header.crc = format::checksum(header);
     std::memcpy(bytes.data(), &header, sizeof(header));
-    return put(frame, bytes);
+    return put(bytes);
 }
 
-base::status rewriting::put(const frame_view& frame, std::span<const std::byte> bytes) {
-    std::uint64_t at = 0;
+base::status rewriting::put(std::span<const std::byte> bytes) {
+    std::uint64_t next = 0;
     base::file_status done;
+    const auto keep_up_to = [&](std::uint64_t end) {
+        size_.keep(end - next);
+        if (done && to_ != nullptr) {
+            done = to_->keep(bytes.subspan(next, end - next));
+        }
+    };
     for (const hole& one : holes_) {
-        done = done ? to_->keep(bytes.subspan(at, one.begin - at)) : done;
-        done = done ? to_->skip(one.end - one.begin) : done;
-        at = one.end;
+        keep_up_to(one.begin);
+        size_.skip(one.end - one.begin);
+        if (done && to_ != nullptr) {
+            done = to_->skip(one.end - one.begin);
+        }
+        next = one.end;
     }
-    done = done ? to_->keep(bytes.subspan(at, frame.bytes.size() - at)) : done;
+    keep_up_to(bytes.size());
     return done ? base::status{} : environment(done.error());
 }
 
@@ -196,24 +208,29 @@ base::result<std::shared_ptr<segment>> read_back(const segment_rewrite& what,
     return std::make_shared<segment>(header, std::move(*whole));
 }
 
-base::status check_space(const segment_rewrite& what, std::uint64_t needed) {
-    const auto free = what.files.free_space(what.folder);
-    if (!free) {
-        return environment(free.error());
-    }
-    if (*free < what.free_space_min + needed) {
-        return fail(errc::exhausted,
-                    fmt::format("there is too little space to rewrite a segment: {} bytes are "
-                                "needed beside the {} that are kept free",
-                                needed, what.free_space_min));
-    }
-    return {};
-}
-
 base::file_result<std::uint64_t> stored_size(base::file_system& files, const std::string& path) {
     const auto opened = files.open(path, base::open_mode::read);
     return opened ? (*opened)->size()
                   : base::file_result<std::uint64_t>(std::unexpected(opened.error()));
+}
+
+base::result<format::segment_header> write_into(base::file& to, const segment_rewrite& what,
+                                                std::uint64_t& events_removed) {
+    scavenged_file_writer writer(to, what.from->header());
+    rewriting work(what, &writer);
+    if (auto done = work.run(); !done) {
+        return fail(std::move(done.error()));
+    }
+    const auto header = writer.finish(what.last_chain);
+    if (!header) {
+        return environment(header.error());
+    }
+    events_removed = work.events_removed();
+    return *header;
+}
+
+bool is_unfinished(const std::string& name) {
+    return name.starts_with("segment-") && name.ends_with(unfinished_suffix);
 }
 
 } // namespace
@@ -222,46 +239,45 @@ base::result<format::segment_header> write_scavenged(const segment_rewrite& what
                                                      const std::string& path,
                                                      std::uint64_t& events_removed) {
     auto file = what.files.open(path, base::open_mode::create_new);
-    if (!file) {
-        return environment(file.error());
-    }
-    scavenged_file_writer to(**file, what.from->header());
-    rewriting work(what, &to);
-    if (auto done = work.run(); !done) {
-        return fail(std::move(done.error()));
-    }
-    const auto header = to.finish(what.last_chain);
-    if (!header) {
-        return environment(header.error());
-    }
-    events_removed = work.events_removed();
-    return *header;
+    return file ? write_into(**file, what, events_removed) : environment(file.error());
 }
 
-base::result<std::optional<rewritten_segment>> rewrite(const segment_rewrite& what) {
-    const std::string path = what.folder + "/" + what.from->name();
-    const std::string unfinished = path + std::string(unfinished_suffix);
+base::result<segment_gain> measure_gain(const segment_rewrite& what) {
     rewriting look(what, nullptr);
     if (auto looked = look.run(); !looked) {
         return fail(std::move(looked.error()));
     }
-    if (look.events_removed() == 0) {
-        return std::nullopt;
-    }
-    const auto before = stored_size(what.files, path);
+    const auto before = stored_size(what.files, what.folder + "/" + what.from->name());
     if (!before) {
         return environment(before.error());
     }
-    if (auto space = check_space(what, *before); !space) {
-        return fail(std::move(space.error()));
+    return segment_gain{what.from->number(), look.events_removed(), *before, look.stored_bytes()};
+}
+
+base::result<bool> has_room(const segment_rewrite& what, std::uint64_t bytes) {
+    const auto free = what.files.free_space(what.folder);
+    return free ? base::result<bool>(*free >= what.free_space_min + bytes)
+                : environment(free.error());
+}
+
+base::result<rewritten_segment> rewrite(const segment_rewrite& what, const segment_gain& gain,
+                                        scavenge_reserve* reserve) {
+    const std::string path = what.folder + "/" + what.from->name();
+    const std::string unfinished = path + std::string(unfinished_suffix);
+    auto file = reserve == nullptr ? what.files.open(unfinished, base::open_mode::create_new)
+                                   : reserve->lend(unfinished);
+    if (!file) {
+        return environment(file.error());
     }
     rewritten_segment out;
-    const auto header = write_scavenged(what, unfinished, out.events_removed);
+    const auto header = write_into(**file, what, out.events_removed);
     auto now = header ? read_back(what, unfinished, *header)
                       : base::result<std::shared_ptr<segment>>(fail(header.error()));
-    const auto after = now ? stored_size(what.files, unfinished) : 0;
+    const auto after = now ? (*file)->size() : 0;
+    file->reset();
     if (!now || !after) {
-        (void)what.files.remove(unfinished); // else the next scavenge or start removes it
+        // What cannot be put away now is put away by the next scavenge or start.
+        (void)(reserve == nullptr ? what.files.remove(unfinished) : reserve->take_back(unfinished));
         return now ? environment(after.error()) : fail(std::move(now.error()));
     }
     auto placed = what.files.rename(unfinished, path);
@@ -270,22 +286,28 @@ base::result<std::optional<rewritten_segment>> rewrite(const segment_rewrite& wh
         return environment(placed.error());
     }
     out.now = std::move(*now);
-    out.bytes_saved = *before - std::min(*before, *after);
+    out.bytes_saved = gain.bytes_before - std::min(gain.bytes_before, *after);
     return out;
 }
 
-base::file_status remove_unfinished_rewrites(base::file_system& files, const std::string& folder) {
+base::file_status remove_unfinished_rewrites(base::file_system& files, const std::string& folder,
+                                             scavenge_reserve& reserve) {
     const auto names = files.list(folder);
     if (!names) {
         return std::unexpected(names.error());
     }
+    bool missing = std::ranges::find(*names, scavenge_reserve_name) == names->end();
     for (const std::string& name : *names) {
-        if (!name.starts_with("segment-") || !name.ends_with(unfinished_suffix)) {
+        if (!is_unfinished(name)) {
             continue;
         }
-        if (auto removed = files.remove(folder + "/" + name); !removed) {
-            return removed;
+        const std::string path = folder + "/" + name;
+        const auto size = missing ? stored_size(files, path) : 0;
+        const bool lent = size && reserve.is_wanted() && *size >= reserve.bytes();
+        if (auto done = lent ? reserve.take_back(path) : files.remove(path); !done) {
+            return done;
         }
+        missing = missing && !lent;
     }
     return {};
 }

@@ -4,6 +4,8 @@
 #include "base/file.hpp"
 #include "base/result.hpp"
 #include "eventlog/record.hpp"
+#include "eventlog/scavenge_reserve.hpp"
+#include "eventlog/scavenger.hpp"
 #include "eventlog/segment.hpp"
 
 #include <cstdint>
@@ -27,17 +29,25 @@ struct segment_rewrite {
     std::function<bool(std::uint64_t bytes)> go_on = [](std::uint64_t) { return true; };
 };
 
+// Reads the segment and says what would be gained; changes nothing. Errors: corrupt (it is
+// damaged), cancelled, unavailable, those of `removes`.
+[[nodiscard]] base::result<segment_gain> measure_gain(const segment_rewrite& what);
+
 struct rewritten_segment {
     std::shared_ptr<segment> now;
     std::uint64_t events_removed = 0;
     std::uint64_t bytes_saved = 0; // on disk
 };
 
+// Whether the new form, of `bytes`, can be written beside the old file. Errors: unavailable.
+[[nodiscard]] base::result<bool> has_room(const segment_rewrite& what, std::uint64_t bytes);
+
 // Writes the segment anew under another name, reads it back, and puts it in the place of the old
-// file, durably. Empty: there is nothing to remove; nothing was changed. Errors: corrupt (the old
+// file, durably. `reserve`: what it is written into; null: a new file. Errors: corrupt (the old
 // file is damaged, or the new one was not what was written), exhausted (too little space),
 // cancelled, unavailable, those of `removes`. After an error the old file stands, or the new one.
-[[nodiscard]] base::result<std::optional<rewritten_segment>> rewrite(const segment_rewrite& what);
+[[nodiscard]] base::result<rewritten_segment>
+rewrite(const segment_rewrite& what, const segment_gain& gain, scavenge_reserve* reserve);
 
 // The same, whether or not there is anything to remove, into a file at `path`, which is not there
 // yet; the old file stays. Durable but for its name. The header as it was written.
@@ -45,8 +55,10 @@ struct rewritten_segment {
                                                                    const std::string& path,
                                                                    std::uint64_t& events_removed);
 
-// Removes what an interrupted rewriting left in `folder`.
+// Removes what an interrupted rewriting left in `folder`; what was written into the reserve becomes
+// the reserve again.
 [[nodiscard]] base::file_status remove_unfinished_rewrites(base::file_system& files,
-                                                           const std::string& folder);
+                                                           const std::string& folder,
+                                                           scavenge_reserve& reserve);
 
 } // namespace immortal::eventlog

@@ -214,8 +214,26 @@ file_result<bool> content_hash_holds(base::file& stored, const format::segment_h
     }
 }
 
+void scavenged_size::keep(std::uint64_t bytes) {
+    if (!in_extent_ && bytes > 0) {
+        ++extents_;
+        in_extent_ = true;
+    }
+    logical_ += bytes;
+    kept_ += bytes;
+}
+
+void scavenged_size::skip(std::uint64_t bytes) {
+    if (bytes < format::hole_size_min) {
+        keep(bytes);
+        return;
+    }
+    in_extent_ = false;
+    logical_ += bytes;
+}
+
 scavenged_file_writer::scavenged_file_writer(base::file& to, const format::segment_header& header)
-    : to_(to), header_(header), logical_(sizeof(header)), stored_(sizeof(header)) {
+    : to_(to), header_(header), stored_(sizeof(header)) {
     buffer_.reserve(write_buffer);
 }
 
@@ -242,34 +260,34 @@ file_status scavenged_file_writer::put(std::span<const std::byte> bytes) {
 }
 
 file_status scavenged_file_writer::keep(std::span<const std::byte> bytes) {
-    if (!in_extent_ && !bytes.empty()) {
-        extents_.push_back({logical_, stored_});
-        in_extent_ = true;
+    if (!size_.in_extent() && !bytes.empty()) {
+        extents_.push_back({size_.logical(), stored_});
     }
-    logical_ += bytes.size();
+    size_.keep(bytes.size());
     return put(bytes);
 }
 
 file_status scavenged_file_writer::skip(std::uint64_t bytes) {
-    if (bytes < format::hole_size_min) {
-        const std::array<std::byte, format::hole_size_min> zeros{};
-        return keep(std::span(zeros).first(bytes));
+    if (bytes >= format::hole_size_min) {
+        size_.skip(bytes);
+        return {};
     }
-    in_extent_ = false;
-    logical_ += bytes;
-    return {};
+    const std::array<std::byte, format::hole_size_min> zeros{};
+    return keep(std::span(zeros).first(bytes));
 }
 
 file_result<format::segment_header>
 scavenged_file_writer::finish(const base::digest256& last_chain) {
-    IMMORTAL_ASSERT(!extents_.empty());
+    IMMORTAL_ASSERT(!extents_.empty() && stored_ == size_.kept());
     header_.flags = format::segment_flag::scavenged;
-    header_.logical_size = logical_;
+    header_.logical_size = size_.logical();
     header_.last_chain = last_chain;
     header_.extents_at = stored_;
     header_.extents_count = extents_.size();
     auto done = put(std::as_bytes(std::span(extents_)));
     done = done ? flush() : done;
+    IMMORTAL_ASSERT(!done || stored_ == size_.stored_bytes());
+    done = done ? to_.truncate(stored_) : done;
     header_.content_hash = hasher_.finish();
     header_.crc = format::checksum(header_);
     done = done ? to_.write_at(0, std::as_bytes(std::span(&header_, 1))) : done;

@@ -28,10 +28,32 @@ show_whole_segment(std::unique_ptr<base::file> stored);
 [[nodiscard]] base::file_result<bool> content_hash_holds(base::file& stored,
                                                          const format::segment_header& header);
 
+// How large the file of a scavenged segment gets, by what is given to its writer.
+class scavenged_size {
+public:
+    void keep(std::uint64_t bytes);
+    // So many zeros; a hole if that saves something.
+    void skip(std::uint64_t bytes);
+
+    [[nodiscard]] std::uint64_t logical() const { return logical_; } // of the segment
+    [[nodiscard]] std::uint64_t kept() const { return kept_; }       // without the table of extents
+    [[nodiscard]] std::uint64_t stored_bytes() const {               // with it
+        return kept_ + extents_ * sizeof(format::extent);
+    }
+    [[nodiscard]] bool in_extent() const { return in_extent_; }
+
+private:
+    std::uint64_t logical_ = sizeof(format::segment_header);
+    std::uint64_t kept_ = sizeof(format::segment_header);
+    std::uint64_t extents_ = 0;
+    bool in_extent_ = false;
+};
+
 // Writes a scavenged segment's file from its bytes in order.
 class scavenged_file_writer {
 public:
-    // Writes into `to`, which is empty. `header`: of the segment as it was.
+    // Writes into `to` from its beginning; what stands there is written over, and cut off at the
+    // end. `header`: of the segment as it was.
     scavenged_file_writer(base::file& to, const format::segment_header& header);
 
     // The next bytes of the segment, the first ones being those after the header.
@@ -43,19 +65,16 @@ public:
     [[nodiscard]] base::file_result<format::segment_header>
     finish(const base::digest256& last_chain);
 
-    [[nodiscard]] std::uint64_t stored_bytes() const { return stored_; }
-
 private:
     [[nodiscard]] base::file_status put(std::span<const std::byte> bytes);
     [[nodiscard]] base::file_status flush();
 
     base::file& to_;
     format::segment_header header_;
-    std::uint64_t logical_; // how far the segment was given
-    std::uint64_t stored_;  // how far the file reaches, with what is still in `buffer_`
+    scavenged_size size_;  // what was given
+    std::uint64_t stored_; // how far the file reaches, with what is still in `buffer_`
     std::vector<std::byte> buffer_;
     std::vector<format::extent> extents_;
-    bool in_extent_ = false;
     base::blake2b_hasher hasher_;
 };
 

@@ -9,6 +9,9 @@ void segment_list::add(std::shared_ptr<segment> next) {
     const std::lock_guard lock(mutex_);
     IMMORTAL_ASSERT(segments_.empty() || (next->number() == segments_.back()->number() + 1 &&
                                           next->first() > segments_.back()->first()));
+    if (!segments_.empty()) {
+        segments_.back()->seal(sealed_, folder_);
+    }
     segments_.push_back(std::move(next));
 }
 
@@ -17,6 +20,8 @@ void segment_list::replace(std::shared_ptr<segment> same) {
     IMMORTAL_ASSERT(!segments_.empty());
     const std::size_t index = same->number() - segments_.front()->number();
     IMMORTAL_ASSERT(index < segments_.size() && segments_[index]->first() == same->first());
+    IMMORTAL_ASSERT(index + 1 < segments_.size()); // the last one is written
+    same->seal(sealed_, folder_);
     segments_[index] = std::move(same);
 }
 

@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "eventlog/format.hpp"
+#include "eventlog/sealed_files.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,10 @@ class segment {
 public:
     segment(format::segment_header header, std::unique_ptr<base::file> opened)
         : header_(header), file_(std::move(opened)) {}
+    // It is no longer written.
+    void seal(std::shared_ptr<sealed_files> among, const std::string& folder) {
+        file_.seal(std::move(among), folder + "/" + name());
+    }
 
     [[nodiscard]] std::uint32_t number() const { return header_.number; }
     [[nodiscard]] std::string name() const { return format::segment_name(header_.number); }
@@ -27,7 +32,7 @@ public:
         return {header_.first_position + header_.header_size};
     }
     // Of a scavenged segment: with its holes filled.
-    [[nodiscard]] base::file& contents() const { return *file_; }
+    [[nodiscard]] base::file& contents() const { return file_; }
     [[nodiscard]] const format::segment_header& header() const { return header_; }
     [[nodiscard]] bool scavenged() const {
         return (header_.flags & format::segment_flag::scavenged) != 0;
@@ -38,13 +43,19 @@ public:
 
 private:
     format::segment_header header_;
-    std::unique_ptr<base::file> file_;
+    mutable segment_file file_;
 };
 
 // All segments, ascending and without a gap. Thread-safe; segments live as long as someone holds
 // them.
 class segment_list {
 public:
+    // In `folder`; so many of the closed ones are open at the same time. `files` outlives it and
+    // its segments.
+    segment_list(base::file_system& files, std::string folder, std::size_t open_max)
+        : folder_(std::move(folder)), sealed_(std::make_shared<sealed_files>(files, open_max)) {}
+
+    // The one before it is sealed.
     void add(std::shared_ptr<segment> next);
     // Puts `same` in the place of the segment with its number and positions. Readers that hold the
     // old one go on with it.
@@ -58,6 +69,8 @@ public:
     [[nodiscard]] std::optional<base::position> end_of(const segment& one) const;
 
 private:
+    const std::string folder_;
+    const std::shared_ptr<sealed_files> sealed_;
     mutable std::mutex mutex_;
     std::vector<std::shared_ptr<segment>> segments_;
 };

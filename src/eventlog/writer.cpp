@@ -227,6 +227,11 @@ void log_writer::decide_one(pending_append& item) {
     if (!verdict) {
         return say(fail(std::move(verdict.error())));
     }
+    for (const writer_facts& facts : streams) {
+        if (!facts.problem()) {
+            return say(fail(facts.problem().error()));
+        }
+    }
     if (!verdict->write) {
         return say(std::move(verdict->outcome));
     }
@@ -306,6 +311,8 @@ bool log_writer::make_room(std::uint64_t frame_bytes) {
         return true;
     case log_tail::outcome::no_space:
         enter(log_state::disk_full);
+        return false;
+    case log_tail::outcome::no_descriptor: // the next append tries again
         return false;
     case log_tail::outcome::failed:
         enter(log_state::failed);
@@ -429,6 +436,9 @@ bool log_writer::space_left(std::uint64_t bytes) {
 }
 
 base::error log_writer::refusal() const {
+    if (state() == log_state::writable) { // the next segment could not be made
+        return base::to_error({base::file_error::kind::too_many_open, {}});
+    }
     if (state() == log_state::disk_full) {
         return {errc::exhausted, "the disk is nearly full: nothing was written; free some space",
                 "disk_full"};

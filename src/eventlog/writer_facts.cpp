@@ -114,7 +114,11 @@ std::optional<known_event> writer_facts::find(const base::uuid& id) {
     // The table holds a hash of the stream's name; the record itself decides.
     std::vector<std::byte> buffer;
     const auto record = read(known->position, buffer);
-    const bool same = record && record->id == id && record->stream == stream_;
+    if (!record) { // not to know is not to know that there is none
+        problem_ = fail(record.error());
+        return std::nullopt;
+    }
+    const bool same = record->id == id && record->stream == stream_;
     return same ? known : std::nullopt;
 }
 

@@ -22,7 +22,8 @@ public:
     // `from` and `stream` outlive the facts.
     writer_facts(writer_sources& from, const std::string& stream);
 
-    // Why the stream's state could not be read; nothing else may be asked then.
+    // Why the stream's state, or what was asked for since, could not be read; nothing else may be
+    // asked then, and what was answered does not count.
     [[nodiscard]] const base::status& problem() const { return problem_; }
 
     std::optional<base::revision> last() override { return state_.last; }

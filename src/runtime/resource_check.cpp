@@ -1,5 +1,7 @@
 #include "runtime/resource_check.hpp"
 
+#include "base/descriptors.hpp"
+
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -55,19 +57,10 @@ base::status check_threads(std::size_t needed) {
 }
 
 base::status check_descriptors(std::uint64_t needed) {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return {};
-    }
-    if (limit.rlim_cur < limit.rlim_max) {
-        const rlimit raised{limit.rlim_max, limit.rlim_max};
-        if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
-            limit = raised;
-        }
-    }
-    return limit.rlim_cur >= needed
+    const std::uint64_t allowed = base::raise_descriptor_limit().now;
+    return allowed == 0 || allowed >= needed
                ? base::status()
-               : too_few("The system allows only " + std::to_string(limit.rlim_cur) +
+               : too_few("The system allows only " + std::to_string(allowed) +
                          " open files, at least " + std::to_string(needed) +
                          " are needed. Raise the limit (ulimit -n, LimitNOFILE= of the service).");
 }

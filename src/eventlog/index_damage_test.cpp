@@ -1,0 +1,475 @@
+// What a damaged or unwritable index does to the log: nothing but a delay.
+#include "eventlog/index_store.hpp"
+#include "eventlog/log_fixture.hpp"
+#include "eventlog/stream_metadata.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <map>
+#include <thread>
+
+namespace immortal::eventlog {
+namespace {
+
+using expected = expected_revision;
+using base::errc;
+using base::file_error;
+using positions = std::vector<base::position>;
+
+constexpr const char* index_folder = "/log/index";
+
+class index_damage_test : public log_fixture {
+protected:
+    void SetUp() override {
+        settings.index = {.folder = index_folder,
+                          .part_events_max = 40,
+                          .cache_bytes = 1, // each look reads the files
+                          .place_spacing = 8,
+                          .log_scan_max = 0, // the log itself is not read instead
+                          .retry_pause = std::chrono::milliseconds(1)};
+        settings.remembered_ids = 16;
+        settings.segment_size = 16384;
+    }
+
+    // Streams of several kinds, a reservation among the oldest, and much after it.
+    void write_log(std::uint64_t appends) {
+        reopen();
+        write_some(0, 4);
+        ASSERT_TRUE(append("reserved-name", expected::no_stream(), {event_of(900'001)}));
+        ASSERT_TRUE(append("repeated-1", expected::no_stream(), events_of(900'010, 3)));
+        set_metadata("limited-1", R"({"$maxCount":2,"$acl":{"$r":"nobody"}})");
+        ASSERT_TRUE(append("limited-1", expected::any(), events_of(900'020, 5)));
+        write_some(4, appends);
+        open_.reset();
+    }
+    void write_some(std::uint64_t first, std::uint64_t count) {
+        for (std::uint64_t i = first; i < first + count; ++i) {
+            auto events = events_of(i * 10 + 1, 1 + i % 3);
+            events[0].type = "T" + std::to_string(i % 2);
+            events[0].metadata = R"({"$correlationId":"c)" + std::to_string(i % 5) + "\"}";
+            ASSERT_TRUE(
+                append({{"s-" + std::to_string(i % 7), expected::any(), events},
+                        {"t-" + std::to_string(i), expected::any(), events_of(i * 10 + 7, 1)}}));
+        }
+    }
+    void set_metadata(const std::string& stream, const std::string& json) {
+        ASSERT_TRUE(append(metadata_stream_of(stream), expected::any(),
+                           {{id_of(990'000), metadata_type, json, "", content::json}}));
+    }
+    std::vector<std::string> index_files() {
+        std::vector<std::string> out;
+        const std::string first = index_folder;
+        for (const std::string& in : {first, first + "/" + second_store_name}) {
+            for (const std::string& name : disk.list(in).value()) {
+                out.push_back(in + "/" + name);
+            }
+        }
+        return out;
+    }
+    // A bit in each block of every table.
+    void damage_tables() {
+        std::size_t flipped = 0;
+        for (const std::string& path : index_files()) {
+            const std::size_t size = disk.contents(path).size();
+            for (std::size_t at = 20; path.ends_with(".sst") && at < size; at += 40, ++flipped) {
+                disk.flip_bit(path, at, at % 8);
+            }
+        }
+        ASSERT_GT(flipped, 100u);
+    }
+    static bool is_delay(const base::error& problem) {
+        return problem.code == errc::unavailable &&
+               (problem.reason == "index_damaged" || problem.reason == "index_failed");
+    }
+    // The answer when the index is whole again; each one before it is a delay.
+    template <typename Ask>
+    auto answer_at_last(Ask ask, std::size_t& delays) {
+        for (delays = 0;; ++delays) {
+            auto answer = ask();
+            if (answer || !is_delay(answer.error()) || delays == 100'000) {
+                return answer;
+            }
+            std::this_thread::yield();
+        }
+    }
+    template <typename Ask>
+    auto answer_at_last(Ask ask) {
+        std::size_t delays = 0;
+        return answer_at_last(ask, delays);
+    }
+
+    // What there is, by the log alone.
+    struct truth {
+        std::map<std::string, positions> streams;
+        std::map<std::string, positions> types;
+        std::map<std::string, positions> correlations;
+    };
+    truth find_truth() {
+        truth out;
+        for (const recorded_event& event : everything()) {
+            out.streams[event.stream].push_back(event.position);
+            out.types[event.type].push_back(event.position);
+            if (event.metadata.starts_with(R"({"$correlationId":"c)")) {
+                out.correlations[event.metadata.substr(19, 2)].push_back(event.position);
+            }
+        }
+        return out;
+    }
+    // Every answer is right or a delay; how many are delays.
+    std::size_t ask_everything(const truth& whole) {
+        std::size_t delays = 0;
+        const auto check = [&](const auto& found, const auto& wanted, const std::string& what) {
+            if (found) {
+                EXPECT_EQ(*found, wanted) << what;
+            } else {
+                EXPECT_TRUE(is_delay(found.error())) << what << ": " << found.error().message;
+                ++delays;
+            }
+        };
+        for (const auto& [name, wanted] : whole.streams) {
+            check(open_->stream_head(name), std::optional(base::revision{wanted.size() - 1}), name);
+        }
+        check(open_->stream_head("none-1"), std::optional<base::revision>(), "none-1");
+        const auto view = [&](index_view kind, const auto& lists) {
+            for (const auto& [name, wanted] : lists) {
+                check(open_->view_size(kind, name), wanted.size(), name);
+                const auto slice = open_->read_view(kind, name, 0, direction::forwards, 1'000);
+                positions found;
+                for (const auto& entry : slice ? slice->entries : decltype(slice->entries)()) {
+                    EXPECT_EQ(entry.number, found.size());
+                    found.push_back(entry.event.position);
+                }
+                check(slice ? base::result<positions>(found)
+                            : base::result<positions>(base::fail(slice.error())),
+                      wanted, name);
+            }
+        };
+        view(index_view::type, whole.types);
+        view(index_view::correlation, whole.correlations);
+        const auto limited = open_->read_stream("limited-1", {0}, direction::forwards, 10);
+        check(limited ? base::result<std::size_t>(limited->events.size())
+                      : base::result<std::size_t>(base::fail(limited.error())),
+              std::size_t{2}, "$maxCount");
+        const auto info = open_->info("limited-1");
+        check(info ? base::result<bool>(info->metadata.has_value())
+                   : base::result<bool>(base::fail(info.error())),
+              true, "$acl");
+        return delays;
+    }
+    void expect_right_at_last(const truth& whole) {
+        for (int attempt = 0; attempt < 100'000; ++attempt) {
+            if (ask_everything(whole) == 0) {
+                return;
+            }
+            std::this_thread::yield();
+        }
+        FAIL() << "the index was not made anew";
+    }
+    std::map<std::string, std::string> image() {
+        std::map<std::string, std::string> out;
+        for (const std::string& name : disk.list(folder).value()) {
+            out[std::string(folder) + "/" + name] = disk.contents(std::string(folder) + "/" + name);
+        }
+        for (const std::string& path : index_files()) {
+            out[path] = disk.contents(path);
+        }
+        return out;
+    }
+    void restore(const std::map<std::string, std::string>& from) {
+        open_.reset();
+        disk = base::memory_file_system(3);
+        for (const auto& [path, bytes] : from) {
+            disk.set_contents(path, bytes);
+        }
+    }
+    // A second reservation, a repeated append, and the metadata, at a damaged index.
+    void expect_nothing_is_absent() {
+        std::size_t delays = 0;
+        const auto second = answer_at_last(
+            [&] { return append("reserved-name", expected::no_stream(), {event_of(900'002)}); },
+            delays);
+        EXPECT_GT(delays, 0u) << "the damage was not met";
+        ASSERT_FALSE(second) << "a second reservation";
+        EXPECT_EQ(second.error().code, errc::conflict) << second.error().message;
+        EXPECT_EQ(open_->stream_head("reserved-name").value(), base::revision{0});
+        const auto repeated = answer_at_last(
+            [&] { return append("repeated-1", expected::no_stream(), events_of(900'010, 3)); });
+        ASSERT_TRUE(repeated) << repeated.error().message;
+        EXPECT_EQ(stream("repeated-1").size(), 3u) << "written twice";
+    }
+};
+
+TEST_F(index_damage_test, a_second_reservation_never_succeeds_when_it_is_damaged_while_open) {
+    write_log(80);
+    reopen();
+    damage_tables();
+    expect_nothing_is_absent();
+    expect_right_at_last(find_truth());
+    reopen();
+    EXPECT_EQ(ask_everything(find_truth()), 0u) << "it was made anew for good";
+}
+
+TEST_F(index_damage_test, a_second_reservation_never_succeeds_when_it_is_damaged_before_the_start) {
+    write_log(80);
+    // The newest block of the list of checkpoints stays: else the start itself makes it anew.
+    const auto sound = image();
+    std::size_t met = 0;
+    for (const std::string& path : index_files()) {
+        const std::size_t size = disk.contents(path).size();
+        for (std::size_t at = 10; path.ends_with(".sst") && at < size; at += 200) {
+            restore(sound);
+            for (std::size_t near = at; near < std::min(at + 200, size); near += 20) {
+                disk.flip_bit(path, near, near % 8);
+            }
+            reopen();
+            std::size_t delays = 0;
+            const auto second = answer_at_last(
+                [&] { return append("reserved-name", expected::no_stream(), {event_of(900'002)}); },
+                delays);
+            ASSERT_FALSE(second) << path << " at " << at;
+            EXPECT_EQ(second.error().code, errc::conflict) << second.error().message;
+            met += delays > 0 ? 1 : 0;
+            expect_right_at_last(find_truth());
+        }
+    }
+    EXPECT_GT(met, 0u) << "the block of the reservation was never damaged";
+}
+
+TEST_F(index_damage_test, a_small_log_is_read_instead_at_once) {
+    settings.index.log_scan_max = 4u << 20u;
+    write_log(80);
+    reopen();
+    damage_tables();
+    EXPECT_EQ(ask_everything(find_truth()), 0u);
+    const auto second = append("reserved-name", expected::no_stream(), {event_of(900'002)});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, errc::conflict);
+}
+
+TEST_F(index_damage_test, random_bits_of_an_open_and_of_a_closed_index_give_right_answers_or_none) {
+    const int rounds = std::getenv("IMMORTAL_LONG") != nullptr ? 1'500 : 25;
+    write_log(80);
+    reopen();
+    const truth whole = find_truth();
+    open_.reset();
+    const auto sound = image();
+    std::size_t met = 0;
+    for (int round = 0; round < rounds; ++round) {
+        SCOPED_TRACE(round);
+        const bool while_open = round % 2 == 0;
+        restore(sound);
+        if (while_open) {
+            reopen();
+        }
+        const auto files = index_files();
+        for (std::uint64_t flips = 1 + random.next() % 12; flips > 0; --flips) {
+            const std::string& path = files[random.next() % files.size()];
+            const std::size_t size = disk.contents(path).size();
+            if (size > 0) {
+                disk.flip_bit(path, random.next() % size, static_cast<unsigned>(random.next() % 8));
+            }
+        }
+        if (!while_open) {
+            reopen();
+        }
+        met += ask_everything(whole) > 0 ? 1 : 0;
+        (void)append("s-1", expected::any(), events_of(800'000, 1)); // or a delay
+        if (round % 3 == 0) {                                        // a start in the middle of it
+            reopen();
+        }
+        expect_right_at_last(find_truth());
+        if (HasFailure()) {
+            return;
+        }
+    }
+    EXPECT_GT(met, 0u) << "no damage was met";
+}
+
+TEST_F(index_damage_test, writes_go_on_while_it_is_made_anew) {
+    write_log(80);
+    reopen();
+    damage_tables();
+    EXPECT_FALSE(open_->stream_head("reserved-name"));
+    std::size_t written = 0;
+    for (std::uint64_t i = 0; i < 200; ++i) { // new streams cannot be told from damaged ones
+        const auto done = answer_at_last([&] {
+            return append("new-" + std::to_string(i), expected::no_stream(),
+                          events_of(1'000'000 + i * 10, 2));
+        });
+        ASSERT_TRUE(done) << done.error().message;
+        written += 2;
+    }
+    expect_right_at_last(find_truth());
+    EXPECT_EQ(open_->view_size(index_view::streams, "").value(), find_truth().streams.size());
+    reopen();
+    EXPECT_EQ(ask_everything(find_truth()), 0u);
+    EXPECT_EQ(written, 400u);
+}
+
+// The files of the index fail, those of the log do not.
+class failing_index final : public base::file_system {
+public:
+    explicit failing_index(base::memory_file_system& disk) : disk_(disk) {}
+
+    std::atomic<bool> failing{false};
+    std::atomic<file_error::kind> kind{file_error::kind::io};
+    std::atomic<std::uint64_t> failures{0};
+
+    base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
+                                                        base::open_mode mode) override {
+        const bool written = of_index(path) && mode == base::open_mode::create_new;
+        if (written && fails()) {
+            return std::unexpected(fault());
+        }
+        auto opened = disk_.open(path, mode);
+        return opened && written ? std::make_unique<watched>(*this, std::move(*opened))
+                                 : std::move(opened);
+    }
+    base::file_status rename(const std::string& from, const std::string& to) override {
+        return of_index(from) && fails() ? std::unexpected(fault()) : disk_.rename(from, to);
+    }
+    base::file_status remove(const std::string& path) override { return disk_.remove(path); }
+    base::file_result<std::vector<std::string>> list(const std::string& folder) override {
+        return disk_.list(folder);
+    }
+    base::file_status make_directory(const std::string& folder) override {
+        return disk_.make_directory(folder);
+    }
+    base::file_status sync_directory(const std::string& folder) override {
+        return of_index(folder) && fails() ? std::unexpected(fault())
+                                           : disk_.sync_directory(folder);
+    }
+    base::file_result<std::uint64_t> free_space(const std::string& folder) override {
+        return disk_.free_space(folder);
+    }
+    base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
+        return disk_.lock(path);
+    }
+
+private:
+    class watched final : public base::file {
+    public:
+        watched(failing_index& on, std::unique_ptr<base::file> file)
+            : on_(on), file_(std::move(file)) {}
+        base::file_result<std::size_t> read_at(std::uint64_t offset,
+                                               std::span<std::byte> out) override {
+            return file_->read_at(offset, out);
+        }
+        base::file_status write_at(std::uint64_t offset,
+                                   std::span<const std::byte> bytes) override {
+            return on_.fails() ? std::unexpected(on_.fault()) : file_->write_at(offset, bytes);
+        }
+        base::file_status sync() override {
+            return on_.fails() ? std::unexpected(on_.fault()) : file_->sync();
+        }
+        base::file_status truncate(std::uint64_t size) override { return file_->truncate(size); }
+        base::file_result<std::uint64_t> size() override { return file_->size(); }
+
+    private:
+        failing_index& on_;
+        std::unique_ptr<base::file> file_;
+    };
+
+    static bool of_index(const std::string& path) { return path.starts_with(index_folder); }
+    bool fails() {
+        failures += failing ? 1 : 0;
+        return failing;
+    }
+    file_error fault() const { return {kind, "a planted fault of the index"}; }
+
+    base::memory_file_system& disk_;
+};
+
+class unwritable_index_test : public index_damage_test {
+protected:
+    void open_failing() {
+        open_.reset();
+        auto opened = log::open(settings, files_, clock, random, nullptr);
+        ASSERT_TRUE(opened) << opened.error().message;
+        open_ = std::move(*opened);
+    }
+    void TearDown() override { open_.reset(); }
+    void expect_views_right() {
+        const truth whole = find_truth();
+        for (const auto& [name, wanted] : whole.streams) {
+            EXPECT_EQ(open_->stream_head(name).value(), base::revision{wanted.size() - 1}) << name;
+        }
+        for (const auto& [name, wanted] : whole.types) {
+            EXPECT_EQ(open_->view_size(index_view::type, name).value(), wanted.size()) << name;
+        }
+    }
+
+    failing_index files_{disk};
+};
+
+TEST_F(unwritable_index_test, appends_are_refused_at_the_bound_and_resume_by_themselves) {
+    settings.index.part_events_max = 8;
+    settings.index.tail_bytes_max = 4096;
+    settings.index.patience = std::chrono::milliseconds(0);
+    settings.segment_size = 1u << 20u;
+    for (const auto kind : {file_error::kind::io, file_error::kind::too_many_open,
+                            file_error::kind::no_space, file_error::kind::denied}) {
+        SCOPED_TRACE(static_cast<int>(kind));
+        disk = base::memory_file_system(5);
+        open_failing();
+        write_some(0, 20);
+        files_.kind = kind;
+        files_.failing = true;
+        std::uint64_t next = 100;
+        std::size_t taken = 0;
+        for (; taken < 10'000; ++taken, ++next) {
+            const auto done = append("s-1", expected::any(), events_of(next * 10, 2));
+            if (!done) {
+                const bool full = done.error().code == errc::exhausted;
+                EXPECT_TRUE(full || done.error().code == errc::unavailable) << done.error().message;
+                EXPECT_EQ(done.error().reason, full ? "disk_full"
+                                               : kind == file_error::kind::too_many_open
+                                                   ? "too_many_open_files"
+                                                   : "index_behind");
+                break;
+            }
+        }
+        EXPECT_GT(taken, 4u) << "the tail takes some";
+        EXPECT_LT(taken, 10'000u) << "the tail has no bound";
+        EXPECT_GT(files_.failures, 0u);
+        const std::size_t there = everything().size();
+        files_.failing = false;
+        base::result<append_outcome> done = base::fail(errc::unavailable, "");
+        for (int attempt = 0; !done && attempt < 100'000; ++attempt) {
+            done = append("s-1", expected::any(), events_of(next * 10, 2));
+        }
+        ASSERT_TRUE(done) << done.error().message;
+        EXPECT_EQ(everything().size(), there + 2);
+        EXPECT_FALSE(disk.contents(std::string(index_folder) + "/CURRENT").empty())
+            << "the index was thrown away";
+        write_some(50, 30);
+        expect_views_right();
+        open_failing();
+        expect_views_right();
+        open_.reset();
+    }
+}
+
+TEST_F(unwritable_index_test, a_start_needs_no_write) {
+    write_log(80);
+    files_.failing = true;
+    for (const auto kind : {file_error::kind::no_space, file_error::kind::io,
+                            file_error::kind::too_many_open, file_error::kind::denied}) {
+        files_.kind = kind;
+        const std::size_t before = files_.failures;
+        open_failing();
+        EXPECT_GT(files_.failures, before) << "nothing was tried";
+        expect_views_right();
+        EXPECT_TRUE(append("later-1", expected::any(),
+                           events_of(2'000'000 + static_cast<std::uint64_t>(kind) * 10, 1)));
+        expect_views_right();
+        open_.reset();
+    }
+    files_.failing = false;
+    open_failing();
+    expect_views_right();
+}
+
+} // namespace
+} // namespace immortal::eventlog

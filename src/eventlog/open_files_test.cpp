@@ -1,0 +1,118 @@
+// A log of many segments in a process of few descriptors.
+#include "eventlog/scavenge_fixture.hpp"
+
+#include <atomic>
+#include <thread>
+
+namespace immortal::eventlog {
+namespace {
+
+using expected = expected_revision;
+using base::errc;
+
+class open_files_test : public scavenge_fixture {
+protected:
+    void SetUp() override {
+        settings.open_segments_max = 3;
+        reopen();
+    }
+};
+
+TEST_F(open_files_test, of_many_closed_segments_few_are_open_while_many_read) {
+    write("s", 120);
+    ASSERT_GT(segments(), 15u);
+    reopen();
+    EXPECT_LE(disk.open_files(), 6u);
+    constexpr std::size_t readers = 4;
+    std::vector<std::thread> threads;
+    for (std::size_t reader = 0; reader < readers; ++reader) {
+        threads.emplace_back([&, reader] {
+            for (std::uint64_t i = 0; i < 400; ++i) {
+                const base::revision at{(i * 37 + reader * 11) % 120};
+                const auto slice = open_->read_stream("s", at, direction::forwards, 1);
+                ASSERT_TRUE(slice) << slice.error().message;
+                ASSERT_EQ(slice->events.front().revision, at);
+            }
+        });
+    }
+    for (std::thread& each : threads) {
+        each.join();
+    }
+    EXPECT_LE(disk.open_files_most(), 3 + readers + 6);
+    set_metadata("s", R"({"$maxCount":60})"); // segments are replaced meanwhile
+    EXPECT_EQ(scavenge({.threads = 2}).state, scavenge_state::completed);
+    EXPECT_EQ(stream("s").size(), 60u);
+    EXPECT_LE(disk.open_files(), 8u);
+    expect_sound();
+}
+
+TEST_F(open_files_test, a_reader_of_a_replaced_segment_goes_on) {
+    write("s", 60);
+    set_metadata("s", R"({"$maxCount":50})");
+    write("t", 10);
+    std::atomic<bool> stop{false};
+    std::thread reading([&] {
+        while (!stop) {
+            std::size_t kept = 0;
+            for (const recorded_event& event : everything()) {
+                kept += event.stream == "t" ? 1 : 0;
+            }
+            EXPECT_GE(kept, 10u);
+        }
+    });
+    for (int round = 0; round < 15; ++round) {
+        write("s", 10);
+        EXPECT_EQ(scavenge({.threads = 2}).state, scavenge_state::completed);
+    }
+    stop = true;
+    reading.join();
+    expect_sound();
+}
+
+TEST_F(open_files_test, without_descriptors_the_next_segment_waits_and_writes_resume) {
+    // At each call of the making of a segment that needs a descriptor.
+    std::uint64_t refused = 0;
+    for (std::uint64_t left = 0; left < 4; ++left) {
+        SCOPED_TRACE(left);
+        disk.fail_opens(true, left);
+        for (int i = 0; i < 20; ++i) {
+            new_event event = event_of(++written_, 400);
+            const auto done = append("s", expected::any(), {event});
+            if (!done) {
+                ++refused;
+                EXPECT_EQ(done.error().code, errc::unavailable);
+                EXPECT_EQ(done.error().reason, "too_many_open_files") << done.error().message;
+            }
+        }
+        EXPECT_EQ(open_->state(), log_state::writable);
+        disk.fail_opens(false);
+        write("s", 20);
+    }
+    EXPECT_GT(refused, 10u);
+    const std::size_t there = stream("s").size();
+    EXPECT_EQ(there, written_ - refused);
+    expect_sound();
+    EXPECT_EQ(stream("s").size(), there);
+}
+
+TEST_F(open_files_test, without_descriptors_reads_fail_for_a_while_and_nothing_is_written_twice) {
+    write("s", 60);
+    const auto repeated = event_of(7'000, 10);
+    ASSERT_TRUE(append("r", expected::any(), {repeated}));
+    write("t", 30); // it stands in a closed segment
+    reopen();
+    disk.fail_opens(true);
+    const auto slice = open_->read_stream("s", {0}, direction::forwards, 1);
+    ASSERT_FALSE(slice);
+    EXPECT_EQ(slice.error().reason, "too_many_open_files");
+    const auto again = append("r", expected::any(), {repeated});
+    ASSERT_FALSE(again) << "whether it is there could not be found out";
+    EXPECT_EQ(again.error().code, errc::unavailable);
+    disk.fail_opens(false);
+    EXPECT_TRUE(append("r", expected::any(), {repeated}));
+    EXPECT_EQ(stream("r").size(), 1u);
+    EXPECT_EQ(stream("s").size(), 60u);
+}
+
+} // namespace
+} // namespace immortal::eventlog
