@@ -1,7 +1,11 @@
 #include "app/log_operations.hpp"
 
 #include "app/operations.hpp"
+#include "eventstore/embedded_reading.hpp"
 #include "runtime/deadline.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -98,10 +102,12 @@ awaitable<result<json::object>> dump_log(eventlog::log& log, json::object reques
     const std::uint64_t wanted = count->value_or(0) == 0 ? UINT64_MAX : **count;
     std::uint64_t events = 0;
     base::position at{from->value_or(0)};
+    auto where = eventlog::read_start::anywhere;
     for (bool end = false; !end && events < wanted;) {
         const auto page = log.read_all(
             at, eventlog::direction::forwards,
-            static_cast<std::size_t>(std::min<std::uint64_t>(page_size, wanted - events)), filter);
+            static_cast<std::size_t>(std::min<std::uint64_t>(page_size, wanted - events)), filter,
+            eventstore::slice_bounds.bytes, where, eventstore::slice_bounds.records);
         if (!page) {
             co_return base::fail(page.error());
         }
@@ -112,7 +118,11 @@ awaitable<result<json::object>> dump_log(eventlog::log& log, json::object reques
             }
         }
         at = page->next;
+        where = eventlog::read_start::boundary;
         end = page->end;
+        if (!end) { // a stream that is not there is looked for through the whole log
+            co_await boost::asio::post(boost::asio::use_awaitable);
+        }
     }
     co_return json::object{{"events", events}, {"next", at.value}};
 }

@@ -96,6 +96,18 @@ void publication_board::state::collect_named(parties& woken) {
     }
 }
 
+// With both mutexes.
+void publication_board::state::count_watch(publication_watch::party& one, int by) {
+    one.registered = by > 0;
+    watches = by > 0 ? watches + 1 : watches - 1;
+    if (one.table == table_of(index_view::correlation)) {
+        correlation_watches = by > 0 ? correlation_watches + 1 : correlation_watches - 1;
+    }
+    if (meters) {
+        meters->watches.add(by);
+    }
+}
+
 // Whether `filter` wants something that was published. The newest first: most filters want it.
 bool publication_board::state::any_wanted(const event_filter& filter,
                                           std::uint64_t& evaluations) const {
@@ -113,7 +125,12 @@ bool publication_board::state::any_wanted(const event_filter& filter,
 }
 
 void publication_board::state::note(filter_group& group, bool wanted, parties& woken) {
-    if (working.end() <= group.end) { // handed over before the group was there
+    if (wanted) {
+        for (const party_pointer& one : group.members) {
+            collect(one, woken);
+        }
+    }
+    if (working.end() <= group.end) { // handed over before the group was there, or noted already
         return;
     }
     const std::uint64_t before = published.load();
@@ -127,9 +144,6 @@ void publication_board::state::note(filter_group& group, bool wanted, parties& w
         if (group.stretches.size() > stretches_max) {
             group.begin = group.stretches.front().end;
             group.stretches.pop_front();
-        }
-        for (const party_pointer& one : group.members) {
-            collect(one, woken);
         }
     }
     group.end = working.end();
@@ -201,10 +215,14 @@ bool publication_board::hand_over(base::position end,
 
 void publication_board::work() {
     state& s = *state_;
-    s.working.clear();
     {
         const std::lock_guard lock(s.inbox_mutex);
-        std::swap(s.inbox, s.working);
+        if (s.working.empty()) {
+            std::swap(s.inbox, s.working);
+        } else { // the last time was not finished: everybody is woken for it
+            s.working.absorb(s.inbox);
+            s.inbox.clear();
+        }
     }
     if (s.working.empty()) {
         return;
@@ -219,11 +237,12 @@ void publication_board::work() {
         s.published.store(published);
         while (!s.reports.empty() && s.reports.begin()->first <= published) {
             const party_pointer due = s.reports.begin()->second;
-            s.drop_report(*due);
             s.collect(due, woken);
+            s.drop_report(*due);
         }
     }
     s.wake(woken);
+    s.working.clear();
 }
 
 bool publication_board::wants_report() const {
@@ -240,8 +259,8 @@ void publication_board::report() {
         for (auto next = s.reports.begin(); next != s.reports.end();) {
             const party_pointer one = (next++)->second;
             if (one->report_seen < s.reported) {
-                s.drop_report(*one);
                 woken.push_back(one);
+                s.drop_report(*one);
             }
         }
     }
@@ -250,44 +269,37 @@ void publication_board::report() {
 
 std::unique_ptr<publication_watch> publication_board::watch_stream(std::string_view stream) {
     const auto own = std::make_shared<publication_watch::party>();
+    auto made = std::make_unique<publication_watch>(shared_from_this(), own);
     const auto view = eventlog::view_of(stream);
     own->table = view ? table_of(view->view) : streams_table;
     own->name = view ? view->name : stream;
-    state& s = *state_;
-    {
-        const std::lock_guard lock(s.tables_mutex);
-        s.tables[own->table][own->name].push_back(own);
-        const std::lock_guard inbox(s.inbox_mutex);
-        ++s.watches;
-        s.correlation_watches += view && view->view == index_view::correlation ? 1 : 0;
-    }
-    if (s.meters) {
-        s.meters->watches.add(1);
-    }
-    return std::make_unique<publication_watch>(shared_from_this(), own);
+    const std::lock_guard lock(state_->tables_mutex);
+    state_->tables[own->table][own->name].push_back(own);
+    const std::lock_guard inbox(state_->inbox_mutex);
+    state_->count_watch(*own, 1);
+    return made;
 }
 
 std::unique_ptr<publication_watch> publication_board::watch_all(const event_filter& filter) {
     const auto own = std::make_shared<publication_watch::party>();
-    state& s = *state_;
-    {
-        const std::lock_guard lock(s.tables_mutex);
-        auto& group = s.groups[filter.key()];
-        // What is handed over from here on is kept, for there is a watch, and worked on with the
-        // group in place; what was handed over before, the reader finds in the log.
-        const std::lock_guard inbox(s.inbox_mutex);
-        ++s.watches;
-        if (group == nullptr) {
-            group = std::make_shared<filter_group>(filter);
-            group->begin = group->end = s.handed_over;
-        }
-        own->group = group;
-        group->members.push_back(own);
+    auto made = std::make_unique<publication_watch>(shared_from_this(), own);
+    const std::lock_guard lock(state_->tables_mutex);
+    const auto known = state_->groups.find(filter.key());
+    const bool is_new = known == state_->groups.end();
+    const auto group = is_new ? std::make_shared<filter_group>(filter) : known->second;
+    group->members.push_back(own);
+    if (is_new) {
+        state_->groups.emplace(filter.key(), group);
     }
-    if (s.meters) {
-        s.meters->watches.add(1);
+    own->group = group;
+    // What is handed over from here on is kept, for there is a watch, and worked on with the group
+    // in place; what was handed over before, the reader finds in the log.
+    const std::lock_guard inbox(state_->inbox_mutex);
+    state_->count_watch(*own, 1);
+    if (is_new) {
+        group->begin = group->end = state_->handed_over;
     }
-    return std::make_unique<publication_watch>(shared_from_this(), own);
+    return made;
 }
 
 } // namespace immortal::eventstore

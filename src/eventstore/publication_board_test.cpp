@@ -107,6 +107,25 @@ TEST_F(publication_board_test, what_is_too_much_to_be_told_concerns_everybody) {
     EXPECT_EQ(woken_by({event("a")}), names{}); // that was once
 }
 
+TEST_F(publication_board_test, a_summary_of_both_tells_no_names) {
+    publication_summary first;
+    publication_summary later;
+    first.add({1'000}, entries{event("a"), event("a"), event("b")}, correlations::ignored);
+    EXPECT_EQ(first.size(), 2u); // neighbours count as one
+    EXPECT_EQ(first.events(), 3u);
+    EXPECT_TRUE(first.complete());
+    later.add({2'000}, entries{event("c", "T", 0, "id")}, correlations::kept);
+    EXPECT_EQ(later[0].correlation, "id");
+    EXPECT_TRUE(later[0].first_event);
+    first.absorb(later);
+    EXPECT_FALSE(first.complete());
+    EXPECT_EQ(first.end(), base::position{2'000});
+    EXPECT_EQ(first.last_event(), end_);
+    EXPECT_EQ(first.events(), 4u);
+    first.clear();
+    EXPECT_TRUE(first.empty() && first.complete());
+}
+
 TEST_F(publication_board_test, equal_filters_are_evaluated_once) {
     std::vector<std::unique_ptr<publication_watch>> all;
     for (int i = 0; i < 50; ++i) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace immortal::eventstore {
@@ -25,7 +26,10 @@ public:
     [[nodiscard]] publication_board& board() { return *board_; }
 
 private:
+    using steady_time = std::chrono::steady_clock::time_point;
     void run();
+    // False: it was not finished. `report_at`: when those who count are told, if anybody does.
+    bool work(std::optional<steady_time>& report_at);
 
     const std::shared_ptr<publication_board> board_;
     std::mutex mutex_;

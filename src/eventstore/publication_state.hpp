@@ -30,8 +30,7 @@ struct hash_text {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return base::stable_hash(text); }
 };
-using name_table = // never an empty list
-    std::unordered_map<std::string, parties, hash_text, std::equal_to<>>;
+using name_table = std::unordered_map<std::string, parties, hash_text, std::equal_to<>>;
 
 struct board_meters {
     explicit board_meters(base::metrics& to);
@@ -50,6 +49,7 @@ struct publication_watch::party {
     // Among those who wait for a report.
     std::optional<std::multimap<std::uint64_t, party_pointer>::iterator> report;
     std::uint64_t report_seen = 0;
+    bool registered = false;
 };
 
 // Of one filter, what is known of the log from `begin` to `end`.
@@ -106,6 +106,7 @@ struct publication_board::state {
     void collect_all(parties& woken);
     void note(filter_group& group, bool wanted, parties& woken);
     void drop_report(publication_watch::party& one);
+    void count_watch(publication_watch::party& one, int by); // 1 or -1; with inbox_mutex too
 
     // Without it.
     void collect_named(parties& woken);

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 
 #include <limits>
+#include <new>
 
 namespace immortal::eventstore {
 
@@ -25,21 +26,32 @@ publication_summary::touch publication_summary::operator[](std::size_t place) co
 }
 
 void publication_summary::add(base::position end, std::span<const eventlog::index_entry> entries,
-                              correlations ids) {
+                              correlations ids) noexcept {
     IMMORTAL_ASSERT(!entries.empty() && entries.back().position < end);
     IMMORTAL_ASSERT(events_ == 0 || entries.front().position > last_event_);
     end_ = end;
     last_event_ = entries.back().position;
     events_ += entries.size();
-    for (const eventlog::index_entry& entry : entries) {
-        if (!complete_) {
-            return;
+    try {
+        for (auto entry = entries.begin(); complete_ && entry != entries.end(); ++entry) {
+            // An id too long to be kept is one that everybody is told of.
+            complete_ = entry->correlation.size() <= name_size_max;
+            const bool kept = complete_ && ids == correlations::kept;
+            add_touch(*entry, kept ? entry->correlation : std::string_view{});
         }
-        // An id too long to be kept is one that everybody is told of.
-        complete_ = entry.correlation.size() <= name_size_max;
-        add_touch(entry,
-                  ids == correlations::kept && complete_ ? entry.correlation : std::string_view{});
+    } catch (const std::bad_alloc&) {
+        complete_ = false;
     }
+}
+
+void publication_summary::absorb(const publication_summary& later) {
+    if (later.events_ > 0) {
+        IMMORTAL_ASSERT(events_ == 0 || later.last_event_ > last_event_);
+        end_ = later.end_;
+        last_event_ = later.last_event_;
+        events_ += later.events_;
+    }
+    complete_ = false;
 }
 
 void publication_summary::add_touch(const eventlog::index_entry& entry,

@@ -29,8 +29,11 @@ public:
         bool tombstone = false;       // so is the stream's end
     };
 
-    // `end`: of the log, after these events.
-    void add(base::position end, std::span<const eventlog::index_entry> entries, correlations ids);
+    // `end`: of the log, after these events. Without memory for their names, they are not told.
+    void add(base::position end, std::span<const eventlog::index_entry> entries,
+             correlations ids) noexcept;
+    // What was published after this, and its names with it: neither is told any more.
+    void absorb(const publication_summary& later);
     void clear();
 
     [[nodiscard]] bool empty() const { return events_ == 0; }

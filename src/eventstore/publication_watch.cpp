@@ -12,31 +12,26 @@ publication_watch::publication_watch(std::shared_ptr<publication_board> board,
 
 publication_watch::~publication_watch() {
     auto& s = *board_->state_;
-    {
-        const std::lock_guard lock(s.tables_mutex);
-        s.drop_report(*own_);
-        if (own_->group) {
-            std::erase(own_->group->members, own_);
-            if (own_->group->members.empty()) {
-                s.groups.erase(own_->group->filter.key());
-            }
-        } else {
-            const auto found = s.tables[own_->table].find(own_->name);
-            IMMORTAL_ASSERT(found != s.tables[own_->table].end());
-            std::erase(found->second, own_);
-            if (found->second.empty()) {
-                s.tables[own_->table].erase(found);
-            }
+    const std::lock_guard lock(s.tables_mutex);
+    if (!own_->registered) { // there was no memory for it
+        return;
+    }
+    s.drop_report(*own_);
+    if (own_->group) {
+        std::erase(own_->group->members, own_);
+        if (own_->group->members.empty()) {
+            s.groups.erase(own_->group->filter.key());
         }
-        const std::lock_guard inbox(s.inbox_mutex);
-        --s.watches;
-        const bool correlation =
-            own_->table == static_cast<std::size_t>(eventlog::index_view::correlation);
-        s.correlation_watches -= correlation ? 1 : 0;
+    } else {
+        const auto found = s.tables[own_->table].find(own_->name);
+        IMMORTAL_ASSERT(found != s.tables[own_->table].end());
+        std::erase(found->second, own_);
+        if (found->second.empty()) {
+            s.tables[own_->table].erase(found);
+        }
     }
-    if (s.meters) {
-        s.meters->watches.add(-1);
-    }
+    const std::lock_guard inbox(s.inbox_mutex);
+    s.count_watch(*own_, -1);
 }
 
 publication_watch::sight publication_watch::look() const {
