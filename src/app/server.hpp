@@ -5,8 +5,8 @@
 #include "app/data_folder.hpp"
 #include "app/settings.hpp"
 #include "base/result.hpp"
-#include "esdb/user_record.hpp"
 #include "esdb/server.hpp"
+#include "esdb/user_record.hpp"
 #include "runtime/guardian.hpp"
 
 #include <cstdint>
