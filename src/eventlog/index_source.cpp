@@ -84,6 +84,7 @@ base::result<log_place> log_index_source::read(const log_place& begin, base::pos
         // A closed segment is read to its end, where it may say which chain value it has.
         const base::position limit = segments_.end_of(*in).value_or(end);
         state.end = std::max(state.end, in->first_frame());
+        state.next_segment = in->number() + 1;
         const auto fault = resume_scan(*in, in->offset_of(limit), state, hasher, scanned);
         if (!fault) {
             base::log_error("eventlog", "the index cannot be made anew",
