@@ -55,7 +55,7 @@ withClient("reserved streams without TLS", ({ it }) => {
     const again = dialect.connect(server);
     const stream = `s-${randomUUID()}`;
     await again.appendToStream(stream, jsonEvents(api, 1));
-    await again.createPersistentSubscriptionToStream(stream, "g", api.persistentSubscriptionToStreamSettingsFromDefaults());
+    await again.createPersistentSubscriptionToStream(stream, "g", api.persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: api.START }));
     await again.dispose();
   });
 });
