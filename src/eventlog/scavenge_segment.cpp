@@ -4,8 +4,8 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "eventlog/correlation.hpp"
-#include "eventlog/frame_reader.hpp"
 #include "eventlog/scavenged_file.hpp"
+#include "eventlog/segment_walk.hpp"
 
 #include <fmt/format.h>
 
@@ -99,26 +99,20 @@ private:
 };
 
 base::status rewriting::run() {
-    frame_reader reader(old_.contents(), old_.first(), old_.first_frame(), what_.end, piece_size);
-    frame_view frame;
-    for (;;) {
-        const auto outcome = reader.next(frame);
-        if (!outcome) {
-            return environment(outcome.error());
-        }
-        if (*outcome == frame_reader::outcome::end) {
-            return {};
-        }
-        if (*outcome != frame_reader::outcome::frame) {
-            return damaged(old_, reader.at());
-        }
-        if (!what_.go_on(frame.bytes.size())) {
-            return fail(errc::cancelled, "the rewriting was stopped");
-        }
-        if (auto taken = take(frame); !taken) {
-            return taken;
-        }
+    base::status done;
+    const auto walked = walk_frames(
+        old_, old_.first_frame(), what_.end,
+        [&](const frame_view& frame) {
+            done = what_.go_on(frame.bytes.size())
+                       ? take(frame)
+                       : base::status(fail(errc::cancelled, "the rewriting was stopped"));
+            return done ? walk_step::go_on : walk_step::stop;
+        },
+        piece_size);
+    if (!walked) {
+        return environment(walked.error());
     }
+    return *walked ? base::status(damaged(old_, (*walked)->at)) : done;
 }
 
 base::status rewriting::take(const frame_view& frame) {
@@ -190,22 +184,30 @@ base::status rewriting::put(std::span<const std::byte> bytes) {
 base::result<std::shared_ptr<segment>> read_back(const segment_rewrite& what,
                                                  const std::string& path,
                                                  const format::segment_header& header) {
-    const auto stored = what.files.open(path, base::open_mode::read);
-    const auto holds = stored ? content_hash_holds(**stored, header)
-                              : base::file_result<bool>(std::unexpected(stored.error()));
-    if (!holds) {
-        return environment(holds.error());
+    auto file = what.files.open(path, base::open_mode::read);
+    auto walk = file ? segment_walk::open(std::move(*file), header.number)
+                     : base::file_result<segment_walk>(std::unexpected(file.error()));
+    if (!walk) {
+        return environment(walk.error());
     }
-    auto whole = open_segment_file(what.files, path, base::open_mode::read);
-    const auto size = whole ? (*whole)->size() : base::file_result<std::uint64_t>(0);
-    if (!whole || !size) {
-        return environment(whole ? size.error() : whole.error());
+    scan_state place;
+    place.log_id = {header.log_id};
+    place.next_segment = header.number;
+    place.end = {header.first_position};
+    auto fault = walk->enter(place, chain_check::unknown);
+    if (fault && !*fault) {
+        fault = walk->check_contents();
     }
-    if (!*holds || *size != header.logical_size) {
+    if (!fault) {
+        return environment(fault.error());
+    }
+    if (*fault || walk->size() != header.logical_size ||
+        walk->entered()->header().content_hash != header.content_hash) {
         return fail(errc::corrupt, "a rewritten segment was read back with other bytes: the disk "
                                    "is not to be trusted");
     }
-    return std::make_shared<segment>(header, std::move(*whole));
+    IMMORTAL_ASSERT(walk->entered()->header().last_chain == what.last_chain);
+    return walk->entered();
 }
 
 base::file_result<std::uint64_t> stored_size(base::file_system& files, const std::string& path) {
