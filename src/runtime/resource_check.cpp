@@ -26,14 +26,16 @@ std::size_t threads_possible(std::size_t wanted) {
     bool over = false;
     std::vector<std::thread> threads;
     threads.reserve(wanted);
+    bool refused = false;
     try {
-        while (threads.size() < wanted) {
+        while (!refused && threads.size() < wanted) {
             threads.emplace_back([&] {
                 std::unique_lock lock(mutex);
                 ended.wait(lock, [&] { return over; });
             });
         }
-    } catch (const std::system_error&) { // that is the answer
+    } catch (const std::system_error&) {
+        refused = true; // that is the answer
     }
     {
         const std::lock_guard lock(mutex);
