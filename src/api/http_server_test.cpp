@@ -271,23 +271,6 @@ TEST_F(http_server_test, bounds_connections_per_source_and_in_total) {
     EXPECT_EQ(raw_client(port).ask(request_text("GET", "/")).status, 200u);
 }
 
-TEST_F(http_server_test, accepts_nothing_while_it_may_not) {
-    std::atomic<bool> may{false};
-    std::atomic<int> questions{0};
-    settings.may_accept = [&] {
-        ++questions;
-        return may.load();
-    };
-    raw_client client(start());
-    client.send(request_text("GET", "/"));
-    wait_until(questions, 2);
-    EXPECT_EQ(server->connections(), 0u);
-    may = true;
-    const auto got = client.receive();
-    ASSERT_TRUE(got);
-    EXPECT_EQ(got->status, 200u);
-}
-
 TEST_F(http_server_test, stop_lets_running_requests_finish_and_refuses_new_ones) {
     const auto port = start();
     raw_client idle(port);
