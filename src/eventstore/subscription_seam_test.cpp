@@ -101,10 +101,11 @@ public:
     void play(std::size_t steps) {
         for (std::size_t i = 0; i < steps; ++i) {
             step();
+            if (i + 1 == steps || pick(8) == 0) {
+                settle();
+                check();
+            }
         }
-        interruptions_ = 0;
-        board_->work();
-        run_all();
     }
     // Compares what each got with what the log shows now.
     void check() {
@@ -122,6 +123,13 @@ public:
     }
 
 private:
+    // Everybody gets what is there. A wake-up that was lost shows here: what comes later would
+    // make good for it.
+    void settle() {
+        interruptions_ = 0;
+        board_->work();
+        run_all();
+    }
     std::uint64_t pick(std::uint64_t count) { return random_.next() % count; }
 
     void step() {
@@ -135,7 +143,7 @@ private:
             board_->work();
             return;
         case 3:
-            if (readers_.size() < 24) {
+            if (readers_.size() < 12) {
                 subscribe();
             }
             return;
@@ -269,11 +277,10 @@ TEST(subscription_seam, loses_and_repeats_nothing_in_any_order_of_steps) {
     const bool is_long = std::getenv("IMMORTAL_LONG") != nullptr;
     const std::uint64_t first = 1;
     std::size_t events = 0;
-    for (std::uint64_t seed = first; seed < first + (is_long ? 2'000 : 60); ++seed) {
+    for (std::uint64_t seed = first; seed < first + (is_long ? 1'000 : 30); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         scene one(seed);
-        one.play(200);
-        one.check();
+        one.play(100);
         events += one.events();
         if (testing::Test::HasFailure()) {
             return;
