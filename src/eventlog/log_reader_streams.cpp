@@ -292,8 +292,7 @@ base::result<view_slice> log_reader::read_view(index_view view, std::string_view
         return fail(positions.error());
     }
     if (positions->empty()) {
-        return fail(errc::corrupt, "the index lacks events of a view: delete the index folder and "
-                                   "start again");
+        return wrong_index();
     }
     const std::uint64_t first = back ? std::min(from, out.size - 1) : from; // of what is read
     out.entries.reserve(positions->size());
