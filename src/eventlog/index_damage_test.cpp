@@ -413,6 +413,7 @@ TEST_F(unwritable_index_test, appends_are_refused_at_the_bound_and_resume_by_the
         disk = base::memory_file_system(5);
         open_failing();
         write_some(0, 20);
+        open_failing(); // with nothing in the tail
         files_.kind = kind;
         files_.failing = true;
         std::uint64_t next = 100;
