@@ -1,5 +1,5 @@
-// A closed store in real files, its earlier states, and what a start and a full read make of damage
-// to it.
+// A closed store in real files, some of its segments scavenged, with backups and its earlier
+// states; and what a start, a full read and a restore make of damage to them.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,13 @@ namespace immortal::faults {
 
 struct damage_finding {
     enum class kind : std::uint8_t {
-        refused,     // the start says what is wrong
-        seen,        // it starts; `verify` and the reads that meet the damage say so
-        harmless,    // every answer is the same as before
-        silent,      // an answer differs and nobody said so
+        refused,  // the start, or the restore of the newest backup, says what is wrong
+        seen,     // it starts; `verify` and the reads that meet the damage say so. Or: the newest
+                  // backup is whole, and the check of the backups names the damage
+        harmless, // every answer is the same as before
+        restart,  // a read says that the index is damaged; a later start answers right
+        gone,     // one backup fewer is listed: nothing says that there was another
+        silent,   // an answer differs and nobody said so
         unexplained, // noticed without a clear reason, or damage to the log that verify misses
     };
     kind what = kind::harmless;
@@ -36,8 +39,11 @@ public:
     closed_store& operator=(const closed_store&) = delete;
 
     [[nodiscard]] std::filesystem::path folder() const { return root_ / "now"; }
-    [[nodiscard]] std::vector<std::filesystem::path> files() const; // without lock files
-    // That file as one of the earlier states had it.
+    [[nodiscard]] std::filesystem::path backups() const { return root_ / "backups"; }
+    // Of the log, its index and its backups, without lock files.
+    [[nodiscard]] std::vector<std::filesystem::path> files() const;
+    // That file as one of the earlier states had it. Not a segment from before it was scavenged:
+    // that is a whole segment too, in which what was hidden is still there.
     [[nodiscard]] std::optional<std::string> older_copy(const std::filesystem::path& file,
                                                         std::uint64_t choice) const;
     void put_back();
@@ -50,11 +56,15 @@ private:
         std::string error;
         std::string text;
     };
-    [[nodiscard]] answers read_all_ways() const;
+    [[nodiscard]] static answers read_all_ways(const std::filesystem::path& folder);
     [[nodiscard]] bool log_is_changed() const;
+    [[nodiscard]] bool is_scavenged(const std::filesystem::path& file) const;
+    [[nodiscard]] damage_finding examine_log();
+    [[nodiscard]] damage_finding examine_backups();
 
     std::filesystem::path root_;
     std::vector<std::filesystem::path> stages_; // copies, oldest first; the last one is the whole
+    std::filesystem::path right_backups_;
     std::string right_;
 };
 

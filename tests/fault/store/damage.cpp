@@ -66,6 +66,9 @@ std::vector<std::size_t> boundaries(const std::string& bytes) {
             length |= static_cast<std::size_t>(static_cast<unsigned char>(bytes[at + 8 + i]))
                       << (8 * i);
         }
+        if (length == 0) {
+            break; // a scavenged segment is not laid out like that
+        }
         at += length;
     }
     return out;

@@ -25,9 +25,9 @@ struct rung_report {
 [[nodiscard]] rung_report crash_points(const rung_settings& settings);
 // A5: the nth call to the disk fails, while the store runs or while it starts.
 [[nodiscard]] rung_report failing_calls(const rung_settings& settings);
-// A7: single bits of closed files flip.
+// A7: single bits of closed files flip, backups and scavenged segments among them.
 [[nodiscard]] rung_report bit_flips(const rung_settings& settings);
-// A8: closed files are cut, emptied, deleted, older, or hold what belongs elsewhere.
+// A8: such files are cut, emptied, deleted, older, or hold what belongs elsewhere.
 [[nodiscard]] rung_report misplaced_files(const rung_settings& settings);
 
 } // namespace immortal::faults
