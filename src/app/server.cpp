@@ -288,6 +288,7 @@ base::status server::parts::begin_protocol() {
         chosen->operations.scavenges = &c.log->scavenges();
     }
     chosen->metrics = &c.metrics;
+    chosen->server.may_accept = [&c] { return c.descriptors.is_whole(); };
     protocol = std::make_unique<esdb::protocol_server>(c.engine, *c.store, c.clock, c.random,
                                                        std::move(*chosen));
     auto started = protocol->start();

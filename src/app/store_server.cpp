@@ -63,6 +63,7 @@ base::result<std::unique_ptr<store_server>> store_server::start(const data_folde
     protocol.operations = {.scavenges = &p.log->scavenges(),
                            .shut_down = [] { kill(getpid(), SIGTERM); }};
     protocol.metrics = &p.metrics;
+    protocol.server.may_accept = [&p] { return p.descriptors.is_whole(); };
     p.protocol.emplace(p.engine, *p.store, p.clock, p.random, std::move(protocol));
     auto control = serve_operations(p.engine.executor(), folder.path(),
                                     {.log = p.log.get(), .store = *p.store});

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "esdb/call_driver.hpp"
 #include "esdb/certificates.hpp"
+#include "esdb/connection_acceptor.hpp"
 #include "esdb/listening.hpp"
 
 #include <algorithm>
@@ -23,7 +24,6 @@ namespace {
 
 constexpr std::size_t waiting_for_calls = 64;  // arrivals that need not wait for us
 constexpr int concurrent_streams_max = 10'000; // of one connection
-constexpr int port_attempts = 5;               // to find a port that is free on every address
 constexpr int lookahead_bytes = 256 * 1024;    // of one call that nobody has read yet
 constexpr int handshake_limit_ms = 20'000;
 constexpr milliseconds farewell_limit{500}; // of a stop: for statuses to reach their clients
@@ -56,7 +56,6 @@ void set_channel_arguments(grpc::ServerBuilder& builder, const server_settings& 
     builder.AddChannelArgument("grpc.keepalive_timeout_ms",
                                static_cast<int>(settings.keepalive_timeout.count()));
     builder.AddChannelArgument("grpc.max_concurrent_streams", concurrent_streams_max);
-    builder.AddChannelArgument("grpc.so_reuseport", 0); // a taken port is refused, not shared
 }
 
 } // namespace
@@ -82,7 +81,9 @@ struct server::state {
     }
 
     base::status check_rules() const;
-    bool build(const listening_plan& plan);
+    base::status serve();
+    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> build();
+    void abandon();
     void drain_queue();
     void start_threads();
     void accept_one();
@@ -100,8 +101,9 @@ struct server::state {
     receive_gate gate;
     const std::shared_ptr<certificate_source> certificates; // null: no TLS
     call_host host;
-    std::vector<std::shared_ptr<grpc::ServerCredentials>> credentials; // outlive the server
+    std::shared_ptr<grpc::ServerCredentials> credentials; // outlive the server
     std::unique_ptr<grpc::Server> grpc_server;
+    std::unique_ptr<connection_acceptor> acceptor; // stopped before the server is shut down
     std::vector<std::thread> threads;
     std::uint16_t port = 0;
 
@@ -129,22 +131,46 @@ base::status server::state::check_rules() const {
     return {};
 }
 
-bool server::state::build(const listening_plan& plan) {
+// Null: it did not start.
+std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server::state::build() {
     grpc::ServerBuilder builder;
     set_channel_arguments(builder, settings);
-    for (const std::string& address : plan.addresses) {
-        credentials.push_back(certificates ? make_credentials(certificates)
-                                           : grpc::InsecureServerCredentials());
-        builder.AddListeningPort(endpoint_text(address, plan.port), credentials.back());
-    }
+    credentials = certificates ? make_credentials(certificates) : grpc::InsecureServerCredentials();
+    auto target = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
     host.service = std::make_unique<grpc::AsyncGenericService>();
     builder.RegisterAsyncGenericService(host.service.get());
     host.queue = builder.AddCompletionQueue();
     grpc_server = builder.BuildAndStart();
-    if (grpc_server == nullptr) {
-        drain_queue();
+    return grpc_server != nullptr ? std::move(target) : nullptr;
+}
+
+base::status server::state::serve() {
+    auto target = build();
+    if (target == nullptr) {
+        return base::fail(base::errc::invalid_argument,
+                          "The event store's protocol cannot be served on port " +
+                              std::to_string(port) + ".");
     }
-    return grpc_server != nullptr;
+    if (auto accepting = acceptor->start(std::move(target)); !accepting) {
+        return accepting;
+    }
+    start_threads();
+    if (threads.empty()) {
+        return base::fail(base::errc::unavailable,
+                          "The event store's protocol gets no thread: the system refuses more.");
+    }
+    return {};
+}
+
+// What serve() began and could not end.
+void server::state::abandon() {
+    acceptor.reset();
+    if (grpc_server != nullptr) {
+        grpc_server->Shutdown(gpr_now(GPR_CLOCK_MONOTONIC));
+    }
+    drain_queue();
+    grpc_server.reset();
 }
 
 // Of a server that nobody was served by.
@@ -263,28 +289,17 @@ base::status server::start() {
     if (auto allowed = s.check_rules(); !allowed) {
         return allowed;
     }
-    for (int attempt = 1; s.grpc_server == nullptr; ++attempt) {
-        auto plan = plan_listening(s.settings.addresses, s.settings.port);
-        if (!plan) {
-            if (s.settings.port == 0 && attempt < port_attempts) {
-                continue; // free on the first address only
-            }
-            return base::fail(std::move(plan.error()));
-        }
-        s.port = plan->port;
-        if (!s.build(*plan) && attempt == port_attempts) {
-            return base::fail(base::errc::invalid_argument,
-                              "The event store cannot listen on port " + std::to_string(s.port) +
-                                  ".");
-        }
+    auto opened =
+        open_listeners(s.settings.addresses, s.settings.port, s.settings.keepalive_timeout);
+    if (!opened) {
+        return base::fail(std::move(opened.error()));
     }
-    s.start_threads();
-    if (s.threads.empty()) {
-        s.grpc_server->Shutdown(gpr_now(GPR_CLOCK_MONOTONIC));
-        s.drain_queue();
-        s.grpc_server.reset();
-        return base::fail(base::errc::unavailable,
-                          "The event store's protocol gets no thread: the system refuses more.");
+    s.port = opened->port;
+    s.acceptor =
+        std::make_unique<connection_acceptor>(std::move(opened->sockets), s.settings.may_accept);
+    if (auto served = s.serve(); !served) {
+        s.abandon();
+        return served;
     }
     for (std::size_t i = 0; i < waiting_for_calls; ++i) {
         s.accept_one();
@@ -322,6 +337,7 @@ void server::stop(milliseconds limit) {
     if (s.threads.empty()) {
         return;
     }
+    s.acceptor->stop();
     {
         const std::lock_guard lock(s.mutex);
         s.stopping = true;

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,9 @@ struct server_settings {
     milliseconds message_limit{30'000};         // for each further message, or one with payload
     milliseconds keepalive_time{30'000};        // a silent client is asked after this long,
     milliseconds keepalive_timeout{20'000};     // and dropped when it does not answer for this long
+    // Asked before each connection is accepted, on the acceptor's thread: false, it waits. Empty:
+    // always.
+    std::function<bool()> may_accept = {};
 };
 
 // Thread-safe.
@@ -54,12 +58,13 @@ public:
 
     // Listens. An IPv6 loopback address that the machine lacks is left out as long as another one
     // is there. Blocks briefly. Errors: invalid_argument (an address that is not numeric; not a
-    // loopback one without TLS; a certificate that cannot be used), unavailable (port taken; the
-    // message names it).
+    // loopback one without TLS; a certificate that cannot be used), unavailable (port taken: the
+    // message names it; no thread).
     [[nodiscard]] base::status start();
-    // Cancels every call that carries out nothing: what lasts, what has not sent its request, what
-    // the client does not read. Gives accepted work `limit` to finish, and cancels what is left.
-    // Blocks; not from a thread of the engine. A stopped server is not started again.
+    // Takes no more connections, and cancels every call that carries out nothing: what lasts, what
+    // has not sent its request, what the client does not read. Gives accepted work `limit` to
+    // finish, and cancels what is left. Blocks; not from a thread of the engine. A stopped server
+    // is not started again.
     void stop(milliseconds limit);
 
     // Connections from now on get these; those that stand keep theirs. Whether clients are asked
