@@ -5,6 +5,8 @@
 #include "esdb/byte_budget.hpp"
 #include "eventlog/event.hpp"
 
+#include <fmt/format.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,8 +32,16 @@ public:
             return outcome::event_too_large;
         }
         size_ += contents;
-        if (size_ > bytes_max_ || count_ == eventlog::append_events_max ||
-            encoded_ + encoded > eventlog::append_frame_size_max) {
+        if (size_ > bytes_max_) {
+            excess_ = fmt::format("The append has more than {} bytes of contents.", bytes_max_);
+        } else if (count_ == eventlog::append_events_max) {
+            excess_ = fmt::format("The append has more than {} events.", count_);
+        } else if (encoded_ + encoded > eventlog::append_frame_size_max) {
+            excess_ = fmt::format("The append has more than {} bytes with the header and the "
+                                  "stream name of each event.",
+                                  eventlog::append_frame_size_max);
+        }
+        if (!excess_.empty()) {
             return outcome::append_too_large;
         }
         if (!charge_->grow(encoded + sizeof(eventlog::new_event))) {
@@ -41,6 +51,13 @@ public:
         ++count_;
         return outcome::taken;
     }
+    // For a stream that the append names beside the first, with or without events. False: no room.
+    [[nodiscard]] bool take_stream(const std::string& stream) {
+        // It stands among the writes, in their outline for the answer, and where it is looked up.
+        return charge_->grow(3 * (stream.size() + sizeof(eventlog::stream_write)));
+    }
+    // After outcome::append_too_large: the limit that was hit, in a sentence.
+    [[nodiscard]] const std::string& excess() const { return excess_; }
     [[nodiscard]] std::size_t size() const { return size_; } // of the contents
     [[nodiscard]] std::size_t bytes_max() const { return bytes_max_; }
     // Goes with the append into the store, and stays with it.
@@ -52,6 +69,7 @@ private:
     std::size_t size_ = 0;
     std::size_t encoded_ = eventlog::record_header_size; // the frame has a header of its own
     std::size_t count_ = 0;
+    std::string excess_;
 };
 
 } // namespace immortal::esdb

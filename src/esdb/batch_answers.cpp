@@ -55,10 +55,10 @@ status timed_out() {
     return make(::google::rpc::DEADLINE_EXCEEDED, "Timeout", wire::Timeout{});
 }
 
-status append_too_large(std::size_t size_max) {
+status append_too_large(std::size_t size_max, const std::string& excess) {
     wire::MaximumAppendSizeExceeded detail;
     detail.set_maxappendsize(static_cast<std::uint32_t>(size_max));
-    return make(::google::rpc::INVALID_ARGUMENT, "MaximumAppendSizeExceeded", detail);
+    return make(::google::rpc::INVALID_ARGUMENT, "MaximumAppendSizeExceeded: " + excess, detail);
 }
 
 status event_too_large(const base::uuid& id, std::size_t size, std::size_t size_max) {
@@ -94,7 +94,7 @@ status failure(const base::error& error, const std::string& stream, std::size_t 
     case base::errc::unknown_outcome:
         return timed_out();
     case base::errc::too_large:
-        return append_too_large(append_bytes_max);
+        return append_too_large(append_bytes_max, error.message);
     case base::errc::invalid_argument:
     case base::errc::not_found:
     case base::errc::already_exists:

@@ -16,7 +16,8 @@ using status = ::google::rpc::Status;
 [[nodiscard]] status stream_deleted(const std::string& stream);
 [[nodiscard]] status access_denied();
 [[nodiscard]] status timed_out();
-[[nodiscard]] status append_too_large(std::size_t size_max);
+// `excess`: the limit that was hit, in a sentence.
+[[nodiscard]] status append_too_large(std::size_t size_max, const std::string& excess);
 [[nodiscard]] status event_too_large(const base::uuid& id, std::size_t size, std::size_t size_max);
 [[nodiscard]] status bad_request(std::string message);
 [[nodiscard]] status busy(std::string message); // not done; trying again may succeed

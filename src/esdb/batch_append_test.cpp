@@ -158,7 +158,8 @@ TEST_P(batch_append_test, tells_sizes_in_band) {
         ASSERT_TRUE(stream_->Write(message));
     }
     ASSERT_TRUE(stream_->Read(&answer));
-    EXPECT_EQ(answer.error().message(), "MaximumAppendSizeExceeded");
+    EXPECT_EQ(answer.error().message(), "MaximumAppendSizeExceeded: The append has more than "
+                                        "67108864 bytes of contents.");
     EXPECT_EQ(detail_of<shared::MaximumAppendSizeExceeded>(answer).maxappendsize(),
               eventlog::append_size_max);
 }

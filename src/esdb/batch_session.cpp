@@ -216,7 +216,8 @@ bool batch_session::add_events(batch& into, request& chunk) {
                                                       eventlog::event_size_max));
             return false;
         case append_account::outcome::append_too_large:
-            fail(into, batch_answers::append_too_large(context_.append_bytes_max));
+            fail(into,
+                 batch_answers::append_too_large(context_.append_bytes_max, into.account.excess()));
             return false;
         case append_account::outcome::no_room:
             fail(into, batch_answers::busy("Server Is Busy"));

@@ -84,6 +84,13 @@ rpc_status refusal_of(proposal_fault fault) {
     }
 }
 
+// By the name of its kind, in the words of whoever knows which limit was hit.
+rpc_status append_too_large(std::size_t size_max, const std::string& excess) {
+    rpc_status status = refusal::append_too_large(size_max);
+    status.message = excess;
+    return status;
+}
+
 } // namespace
 
 awaitable<rpc_result<eventstore::stream_write>>
@@ -128,7 +135,7 @@ streams_service::receive_append(call& asked, append_account& account, std::int64
             co_return refuse(
                 refusal::event_too_large(event->id, size_of(*event), eventlog::event_size_max));
         case append_account::outcome::append_too_large:
-            co_return refuse(refusal::append_too_large(account.bytes_max()));
+            co_return refuse(append_too_large(account.bytes_max(), account.excess()));
         case append_account::outcome::no_room:
             co_return refuse(refusal::too_busy());
         }
@@ -160,7 +167,7 @@ awaitable<rpc_status> streams_service::append(call& asked) {
         co_return rpc_status{};
     }
     if (outcome.error().reason == "append_too_large") {
-        co_return refusal::append_too_large(context_.append_bytes_max);
+        co_return append_too_large(context_.append_bytes_max, outcome.error().message);
     }
     co_return to_status(outcome.error(), stream);
 }

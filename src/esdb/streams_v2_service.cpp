@@ -6,6 +6,7 @@
 #include "esdb/typed_call.hpp"
 #include "esdb/v2_records.hpp"
 #include "esproto/wire/streams_v2.grpc.pb.h"
+#include "eventlog/append_decision.hpp"
 
 #include <fmt/format.h>
 
@@ -49,6 +50,13 @@ private:
     std::unordered_map<std::string, std::size_t> numbers_;
 };
 
+// By the name of its kind, in the words of whoever knows which limit was hit.
+rpc_status append_too_large(std::size_t size, std::size_t size_max, const std::string& excess) {
+    rpc_status status = v2::append_too_large(size, size_max);
+    status.message = excess;
+    return status;
+}
+
 // One record into `write`, within the bounds.
 std::optional<rpc_status> add_record(wire::AppendRecord& record, stream_write& write,
                                      append_account& account, base::random_source& random) {
@@ -62,7 +70,7 @@ std::optional<rpc_status> add_record(wire::AppendRecord& record, stream_write& w
     case append_account::outcome::event_too_large:
         return v2::record_too_large(write.stream, event->id.text(), size_of(*event));
     case append_account::outcome::append_too_large:
-        return v2::append_too_large(account.size(), account.bytes_max());
+        return append_too_large(account.size(), account.bytes_max(), account.excess());
     case append_account::outcome::no_room:
         return refusal::too_busy();
     }
@@ -125,7 +133,18 @@ struct check {
     eventlog::expected_revision expected;
 };
 
-rpc_result<std::vector<check>> checks_of(const wire::AppendRecordsRequest& request) {
+// Each is held and looked up like a stream, and none is counted with the events.
+bool has_few_checks(const wire::AppendRecordsRequest& request) {
+    return static_cast<std::size_t>(request.checks_size()) <= eventlog::append_bare_streams_max;
+}
+
+rpc_result<std::vector<check>> checks_of(const wire::AppendRecordsRequest& request,
+                                         append_account& account) {
+    if (!has_few_checks(request)) {
+        return refuse(refusal::invalid(
+            fmt::format("The append has {} consistency checks; at most {} are taken.",
+                        request.checks_size(), eventlog::append_bare_streams_max)));
+    }
     std::vector<check> out;
     std::unordered_set<std::string_view> seen;
     for (int i = 0; i < request.checks_size(); ++i) {
@@ -140,6 +159,9 @@ rpc_result<std::vector<check>> checks_of(const wire::AppendRecordsRequest& reque
         if (!seen.insert(state.stream()).second) {
             return refuse(refusal::invalid(
                 fmt::format("Stream '{}' is checked twice.", printable(state.stream()))));
+        }
+        if (!account.take_stream(state.stream())) {
+            return refuse(refusal::too_busy());
         }
         out.push_back({i, state.stream(), *wanted});
     }
@@ -170,8 +192,12 @@ stream_needs needs_of_session(const wire::AppendRequest& request) {
     return needs_of(request.stream(), stream_right::write);
 }
 
-// To write where records go, and to read what is only checked: the answer tells its state.
+// To write where records go, and to read what is only checked: the answer tells its state. Of a
+// request that is refused for its checks nothing is looked up.
 stream_needs needs_of_records(const wire::AppendRecordsRequest& request) {
+    if (!has_few_checks(request)) {
+        return {};
+    }
     std::unordered_set<std::string_view> seen;
     stream_needs needs;
     const auto add = [&](const std::string& stream, stream_right right) {
@@ -251,6 +277,9 @@ awaitable<rpc_result<write_list>> streams_v2_service::receive_session(call& aske
         }
         stream_write& write = writes.find_or_add(in.stream());
         write.expected = *wanted;
+        if (!account.take_stream(in.stream())) {
+            co_return refuse(refusal::too_busy());
+        }
         for (auto& record : *in.mutable_records()) {
             if (auto refused = add_record(record, write, account, context_.random)) {
                 co_return refuse(std::move(*refused));
@@ -274,8 +303,9 @@ write_list outline_of(const write_list& writes) {
 }
 
 rpc_status other_refusal(const base::error& error) {
-    return error.reason == "append_too_large" ? v2::append_too_large(0, eventlog::append_size_max)
-                                              : to_status(error, error.field);
+    return error.reason == "append_too_large"
+               ? append_too_large(0, eventlog::append_size_max, error.message)
+               : to_status(error, error.field);
 }
 
 bool about_streams(const base::error& error) {
@@ -349,6 +379,9 @@ rpc_result<write_set> group_records(wire::AppendRecordsRequest& request, append_
         if (const auto fault = name_fault(record.stream())) {
             return refuse(refusal::invalid(*fault));
         }
+        if (writes.find(record.stream()) == nullptr && !account.take_stream(record.stream())) {
+            return refuse(refusal::too_busy());
+        }
         stream_write& write = writes.find_or_add(record.stream());
         if (auto refused = add_record(record, write, account, random)) {
             return refuse(std::move(*refused));
@@ -394,7 +427,7 @@ wire::AppendRecordsResponse response_of(const write_list& tried, std::size_t wri
 awaitable<rpc_result<wire::AppendRecordsResponse>>
 streams_v2_service::append_records(call& asked, records_request request) {
     append_account account(asked.make_charge(), context_.append_bytes_max);
-    const auto checks = checks_of(request);
+    const auto checks = checks_of(request, account);
     if (!checks) {
         co_return refuse(checks.error());
     }

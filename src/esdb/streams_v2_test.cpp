@@ -283,6 +283,19 @@ TEST_P(streams_v2_test, checks_that_mean_nothing_are_refused) {
     EXPECT_TRUE(read(read_of_stream("a-1")).messages.at(0).has_stream_not_found());
 }
 
+TEST_P(streams_v2_test, the_checks_of_an_append_are_bounded) {
+    auto request = records({{"a-1", 1}});
+    for (int i = 0; i < 1'000; ++i) {
+        check(request, "c-" + std::to_string(i), -1);
+    }
+    EXPECT_TRUE(append_records(request).status.ok());
+    check(request, "one more", -1);
+    const auto refused = append_records(request).status;
+    EXPECT_EQ(refused.error_code(), StatusCode::INVALID_ARGUMENT);
+    EXPECT_NE(refused.error_message().find("1001 consistency checks"), std::string::npos)
+        << refused.error_message();
+}
+
 TEST_P(streams_v2_test, an_append_of_too_many_records_is_told_so) {
     auto request = request_for("a-1", -2, {1});
     wire::AppendRecord& first = *request.mutable_records(0);
@@ -297,8 +310,11 @@ TEST_P(streams_v2_test, an_append_of_too_many_records_is_told_so) {
         requests.push_back(request);
         requests.back().set_stream(stream);
     }
-    (void)detail_of<wire::errors::AppendTransactionSizeExceededErrorDetails>(session(requests),
+    const auto refused = session(requests);
+    (void)detail_of<wire::errors::AppendTransactionSizeExceededErrorDetails>(refused,
                                                                              StatusCode::ABORTED);
+    EXPECT_NE(refused.status.error_message().find("131072 events"), std::string::npos)
+        << refused.status.error_message();
     EXPECT_TRUE(read(read_of_stream("a-1")).messages.at(0).has_stream_not_found());
 }
 

@@ -405,11 +405,27 @@ base::status validate_together(std::span<const stream_write> writes) {
     return {};
 }
 
+// Before anything is looked at: with it and the events the streams are bounded too.
+base::status validate_bare_streams(std::span<const stream_write> writes) {
+    std::size_t bare = 0;
+    for (const stream_write& write : writes) {
+        if (write.events.empty() && ++bare > append_bare_streams_max) {
+            return fail(errc::too_large,
+                        "an append has at most 1000 streams without an event: divide it",
+                        "append_too_large", "events");
+        }
+    }
+    return {};
+}
+
 } // namespace
 
 base::status validate_append(std::span<const stream_write> writes) {
     if (writes.empty()) {
         return fail(errc::invalid_argument, "an append names at least one stream");
+    }
+    if (auto valid = validate_bare_streams(writes); !valid) {
+        return valid;
     }
     std::size_t total = 0;
     std::size_t count = 0;

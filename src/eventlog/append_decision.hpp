@@ -91,9 +91,12 @@ struct append_verdict {
 decide_append(std::span<const stream_write> writes, std::span<stream_facts* const> facts,
               std::vector<unmet_expectation>* unmet = nullptr);
 
+// Streams of one append that get no event: checked, deleted or tombstoned.
+inline constexpr std::size_t append_bare_streams_max = 1'000;
+
 // What can be refused without looking at any stream: bad names and events, `$$x` deleted, x deleted
-// and `$$x` written at once, a write to a view. Errors: invalid_argument (a view: with reason
-// "system_view"), too_large (reason "event_too_large", "append_too_large").
+// and `$$x` written at once, a write to a view, too much at once. Errors: invalid_argument (a view:
+// with reason "system_view"), too_large (reason "event_too_large", "append_too_large").
 [[nodiscard]] base::status validate_append(std::span<const stream_write> writes);
 
 } // namespace immortal::eventlog

@@ -205,5 +205,18 @@ TEST(append_decision, bounds_the_events_of_an_append) {
     EXPECT_EQ(refused(append_events_max + 1), "append_too_large");
 }
 
+TEST(append_decision, bounds_the_streams_without_events_of_an_append) {
+    const auto refused = [](std::size_t count) {
+        auto writes = to_stream("s", expected::any(), {event_of(1)});
+        for (std::size_t i = 0; i < count; ++i) {
+            writes.push_back({"c-" + std::to_string(i), expected::no_stream(), {}, action::check});
+        }
+        const auto valid = validate_append(writes);
+        return valid ? std::string() : valid.error().reason;
+    };
+    EXPECT_EQ(refused(append_bare_streams_max), "");
+    EXPECT_EQ(refused(append_bare_streams_max + 1), "append_too_large");
+}
+
 } // namespace
 } // namespace immortal::eventlog

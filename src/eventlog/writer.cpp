@@ -39,8 +39,18 @@ std::size_t memory_of(const std::vector<stream_write>& writes, std::size_t frame
     return bytes;
 }
 
-base::error too_large() {
-    return {errc::too_large, "the append has too many events or bytes for one append: divide it",
+base::error too_many_events(std::size_t events_max) {
+    return {errc::too_large,
+            "an append has at most " + std::to_string(events_max) +
+                " events (event_log.append_events_max): divide it",
+            "append_too_large", "events"};
+}
+
+base::error frame_too_large(std::size_t bytes_max) {
+    return {errc::too_large,
+            "an append has at most " + std::to_string(bytes_max) +
+                " bytes in the log, with a header and the stream name for each event "
+                "(event_log.append_bytes_max): divide it",
             "append_too_large", "events"};
 }
 
@@ -110,8 +120,11 @@ base::status log_writer::admit(const std::vector<stream_write>& writes,
     item.frame_bytes = frame_size(writes);
     item.memory_bytes = memory_of(writes, item.frame_bytes);
     const log_settings& settings = parts_.settings;
-    if (events > settings.append_events_max || item.frame_bytes > settings.append_frame_size_max) {
-        return fail(too_large());
+    if (events > settings.append_events_max) {
+        return fail(too_many_events(settings.append_events_max));
+    }
+    if (item.frame_bytes > settings.append_frame_size_max) {
+        return fail(frame_too_large(settings.append_frame_size_max));
     }
     return {};
 }
