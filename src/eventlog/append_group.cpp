@@ -13,7 +13,7 @@ void append_group::check() const {
         std::accumulate(frames.begin(), frames.end(), std::size_t{0},
                         [](std::size_t sum, const frame& one) { return sum + one.entries; });
     IMMORTAL_ASSERT(in_frames == entries.size());
-    IMMORTAL_ASSERT(ids.size() == entries.size());
+    IMMORTAL_ASSERT(ids.size() == entries.size() && earlier_events.size() == entries.size());
     const auto staged = std::ranges::count_if(answers, &answer::staged);
     IMMORTAL_ASSERT(static_cast<std::size_t>(staged) == frames.size());
     IMMORTAL_ASSERT(std::ranges::is_sorted(frames, {}, &frame::begin));
@@ -32,8 +32,8 @@ void append_group::roll_back(log_index& index, recent_ids& table) const {
         end -= one->entries;
     }
     IMMORTAL_ASSERT(end == 0);
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        table.forget(entries[i].stream, ids[i]);
+    for (std::size_t i = entries.size(); i > 0; --i) {
+        table.take_back(entries[i - 1].stream, ids[i - 1], earlier_events[i - 1]);
     }
 }
 
@@ -41,6 +41,7 @@ void append_group::forget_frames() {
     frames.clear();
     entries.clear();
     ids.clear();
+    earlier_events.clear();
     for (answer& each : answers) {
         each.staged = false;
     }
@@ -50,6 +51,7 @@ void append_group::clear() {
     entries.clear(); // views of what follows
     frames.clear();
     ids.clear();
+    earlier_events.clear();
     correlations.clear();
     changed_metadata.clear();
     answers.clear();

@@ -6,6 +6,7 @@
 #include "eventlog/recent_ids.hpp"
 
 #include <deque>
+#include <optional>
 
 namespace immortal::eventlog {
 
@@ -24,8 +25,10 @@ struct append_group {
     std::vector<pending_append> appends; // keeps alive what the rest refers to
     std::vector<answer> answers;
     std::vector<frame> frames;
-    std::vector<index_entry> entries;          // of the frames, in the order of the log
-    std::vector<base::uuid> ids;               // of the entries
+    std::vector<index_entry> entries; // of the frames, in the order of the log
+    std::vector<base::uuid> ids;      // of the entries
+    // Per entry: what its id stood for in the table of recent ids before it.
+    std::vector<std::optional<known_event>> earlier_events;
     std::deque<std::string> correlations;      // that entries refer to
     std::vector<std::string> changed_metadata; // streams described by what is staged
 

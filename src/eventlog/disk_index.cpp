@@ -134,6 +134,31 @@ base::status disk_index::rest_at(const log_place& here) {
     return {};
 }
 
+void disk_index::rest_of_start_at(const log_place& here) {
+    rest_ = here;
+    if (!part_is_large()) {
+        return;
+    }
+    std::unique_lock lock(mutex_);
+    if (closed_ && active_->bytes() < settings_.tail_bytes_max) {
+        return;
+    }
+    while (part_is_due() && !stopping_ &&
+           (!store_ || store_->waits_for() == index_files::want::nothing)) {
+        changed_.wait_for(lock, want_period);
+    }
+    if (!closed_) {
+        close_part();
+    } else if (!over_bound_) {
+        over_bound_ = true;
+        base::log_warning("eventlog",
+                          "the index cannot be written while the log is opened: what is read of "
+                          "the log goes on filling the memory, and appends are refused until the "
+                          "index is written",
+                          {{"log_bytes", here.end.value}});
+    }
+}
+
 void disk_index::made_durable(base::position durable) {
     const std::lock_guard lock(mutex_);
     durable_ = durable;
@@ -149,11 +174,19 @@ void disk_index::set_source(index_source& source) {
 }
 
 void disk_index::distrust(std::string_view cause) {
-    const std::lock_guard lock(mutex_);
-    if (store_) {
-        store_->distrust(cause);
-        remake_wanted_ = true;
-        changed_.notify_all();
+    std::shared_ptr<index_store> wrong;
+    {
+        const std::lock_guard lock(mutex_);
+        if (store_ && store_->distrust(cause)) {
+            wrong = store_;
+            remake_wanted_ = true;
+            changed_.notify_all();
+        }
+    }
+    // Before anybody hears of it, so that a restart does not believe it again. If it cannot be
+    // written now, the making anew tries again.
+    if (wrong) {
+        wrong->mark_damaged();
     }
 }
 

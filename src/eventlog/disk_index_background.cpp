@@ -96,6 +96,9 @@ void disk_index::reopen(held_lock& lock) {
     if (opened && *opened && !(*opened)->failed()) {
         const base::position end = (*opened)->end();
         if (end == store_end_ || (closed_ && end == closed_end_.end)) {
+            if (old) {
+                (*opened)->take_over_faults(*old);
+            }
             store_ = std::move(*opened);
             store_end_ = end;
             if (closed_ && end == closed_end_.end) {

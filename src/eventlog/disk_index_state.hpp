@@ -32,6 +32,7 @@ public:
     void add(base::position frame, std::span<const index_entry> entries) override;
     void take_back(base::position frame, std::span<const index_entry> entries) override;
     base::status rest_at(const log_place& here) override;
+    void rest_of_start_at(const log_place& here) override;
     void made_durable(base::position durable) override;
     void close() override;
     void set_source(index_source& source) override;
@@ -151,6 +152,7 @@ private:
     retry remake_retry_;
     std::shared_ptr<index_store> retired_; // replaced; its files go when nobody reads it
     std::optional<log_place> rest_;        // the writer's: the end of active_, if known
+    bool over_bound_ = false;              // the same: it was warned of
     std::mutex substitute_mutex_;
     std::shared_ptr<const index_part> substitute_; // of a small log, while the index is damaged
     base::position substitute_end_;

@@ -81,6 +81,10 @@ public:
     // memory. Errors: exhausted (the disk is full), unavailable (the index cannot be written now):
     // there is no room for more entries, nothing may be added now, later again.
     [[nodiscard]] virtual base::status rest_at(const log_place& here) = 0;
+    // The same while the log is being opened, which no index keeps from it: waits as long as the
+    // background gets on. If it cannot write, a warning says that everything stays in memory, and
+    // it is the writer that finds no room.
+    virtual void rest_of_start_at(const log_place& here) = 0;
     // Everything before `durable` is on disk in the log; entries before it may be moved to disk.
     virtual void made_durable(base::position durable) = 0;
     // Puts on disk what may be, ends the background. Nothing is added afterwards.

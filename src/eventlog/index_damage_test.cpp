@@ -1,6 +1,8 @@
 // What a damaged or unwritable index does to the log: nothing but a delay.
+#include "eventlog/anchor.hpp"
 #include "eventlog/index_store.hpp"
 #include "eventlog/log_fixture.hpp"
+#include "eventlog/scavenger.hpp"
 #include "eventlog/stream_metadata.hpp"
 
 #include <algorithm>
@@ -307,6 +309,113 @@ TEST_F(index_damage_test, writes_go_on_while_it_is_made_anew) {
     EXPECT_EQ(written, 400u);
 }
 
+// An index that is sound in itself, and takes two streams for each other.
+class wrong_index_test : public index_damage_test {
+protected:
+    void plant(const std::string& one, const std::string& other) {
+        reopen();
+        index_part part(true);
+        std::vector<index_entry> frame;
+        base::position begin;
+        const auto events = everything();
+        for (const recorded_event& event : events) {
+            if (frame.empty()) {
+                begin.value = event.position.value - sizeof(format::frame_header);
+            }
+            const std::string& name = event.stream == one     ? other
+                                      : event.stream == other ? one
+                                                              : event.stream;
+            frame.push_back({name, event.type, {}, event.revision, event.position});
+            if (event.last_in_batch) {
+                part.add(begin, frame);
+                frame.clear();
+            }
+        }
+        open_.reset();
+        const auto anchor = read_anchor_beside_writer(disk, folder);
+        ASSERT_TRUE(anchor && *anchor);
+        const anchor_state& state = **anchor;
+        auto store =
+            index_store::make({.folder = index_folder, .place_spacing = 8}, disk, state.log);
+        ASSERT_TRUE(store);
+        ASSERT_TRUE((*store)->add(part, {state.end, state.chain, state.event_count,
+                                         state.last_event, events.back().created}));
+        store->reset();
+        reopen();
+    }
+    scavenge_status scavenge() {
+        const auto id = open_->scavenges().start({});
+        EXPECT_TRUE(id) << id.error().message;
+        open_->scavenges().wait(scavenger::wait_how::to_the_end);
+        return open_->scavenges().status();
+    }
+    void set_metadata_of(const std::string& stream, std::uint64_t number, const std::string& json) {
+        ASSERT_TRUE(append(metadata_stream_of(stream), expected::any(),
+                           {{id_of(number), metadata_type, json, "", content::json}}));
+    }
+};
+
+TEST_F(wrong_index_test, a_scavenge_removes_nothing_by_the_metadata_of_another_stream) {
+    reopen();
+    set_metadata_of("kept-1", 1, R"({"$maxCount":1000})");
+    set_metadata_of("short-1", 2, R"({"$maxCount":1})");
+    for (std::uint64_t i = 0; i < 50; ++i) {
+        ASSERT_TRUE(append("kept-1", expected::any(), events_of(100 + i * 2, 1, 400)));
+        ASSERT_TRUE(append("short-1", expected::any(), events_of(101 + i * 2, 1, 400)));
+    }
+    plant("$$kept-1", "$$short-1");
+    static_cast<void>(scavenge());
+    const auto kept = answer_at_last(
+        [&] { return open_->read_stream("kept-1", {0}, direction::forwards, 1000); });
+    ASSERT_TRUE(kept) << kept.error().message;
+    EXPECT_EQ(kept->events.size(), 50u) << "removed for good";
+}
+
+TEST_F(wrong_index_test, a_scavenge_removes_nothing_by_the_number_of_another_streams_events) {
+    reopen();
+    set_metadata_of("few-1", 1, R"({"$maxCount":10})");
+    for (std::uint64_t i = 0; i < 50; ++i) {
+        ASSERT_TRUE(append("many-1", expected::any(), events_of(100 + i * 2, 1, 400)));
+        if (i < 10) {
+            ASSERT_TRUE(append("few-1", expected::any(), events_of(101 + i * 2, 1, 400)));
+        }
+    }
+    plant("few-1", "many-1");
+    static_cast<void>(scavenge());
+    const auto few =
+        answer_at_last([&] { return open_->read_stream("few-1", {0}, direction::forwards, 1000); });
+    ASSERT_TRUE(few) << few.error().message;
+    EXPECT_EQ(few->events.size(), 10u) << "removed for good";
+}
+
+TEST_F(wrong_index_test, an_append_does_not_rest_on_another_streams_events) {
+    reopen();
+    ASSERT_TRUE(append("one-1", expected::any(), events_of(100, 3)));
+    ASSERT_TRUE(append("other-1", expected::any(), events_of(200, 5)));
+    set_metadata_of("there-1", 1, R"({"$maxCount":1000})");
+    ASSERT_TRUE(append("there-1", expected::any(), events_of(300, 1)));
+    set_metadata_of("gone-1", 2, R"({"$tb":9223372036854775807})");
+    settings.remembered_ids = 0;
+    plant("one-1", "other-1");
+    std::size_t delays = 0;
+    const auto next =
+        answer_at_last([&] { return append("one-1", expected::any(), events_of(110, 1)); }, delays);
+    EXPECT_GT(delays, 0u);
+    ASSERT_TRUE(next) << next.error().message;
+    EXPECT_EQ(next->last_revisions.front(), base::revision{3});
+    const auto repeated =
+        answer_at_last([&] { return append("one-1", expected::no_stream(), events_of(100, 3)); });
+    ASSERT_TRUE(repeated) << repeated.error().message;
+    plant("$$there-1", "$$gone-1");
+    const auto second =
+        answer_at_last([&] { return append("there-1", expected::no_stream(), events_of(310, 1)); });
+    ASSERT_FALSE(second) << "the stream was taken for a deleted one";
+    EXPECT_EQ(second.error().code, errc::conflict);
+    const std::size_t count = everything().size();
+    reopen();
+    EXPECT_EQ(everything().size(), count);
+}
+
 // The files of the index fail, those of the log do not.
 class failing_index final : public base::file_system {
 public:
@@ -469,6 +578,55 @@ TEST_F(unwritable_index_test, a_start_needs_no_write) {
     files_.failing = false;
     open_failing();
     expect_views_right();
+}
+
+TEST_F(unwritable_index_test, a_start_reads_all_of_the_log_when_nothing_is_indexed) {
+    const std::string index = settings.index.folder;
+    settings.index.folder.clear();
+    write_log(80);
+    settings.index.folder = index;
+    settings.index.part_events_max = 8;
+    settings.index.tail_bytes_max = 1;
+    for (const auto kind : {file_error::kind::no_space, file_error::kind::io,
+                            file_error::kind::too_many_open, file_error::kind::denied}) {
+        SCOPED_TRACE(static_cast<int>(kind));
+        files_.kind = kind;
+        files_.failing = true;
+        open_failing();
+        if (HasFatalFailure()) {
+            return;
+        }
+        expect_views_right();
+        const std::uint64_t number = 2'000'000 + static_cast<std::uint64_t>(kind) * 10;
+        const auto refused = append("later-1", expected::any(), events_of(number, 1));
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().reason, "index_behind");
+        files_.failing = false;
+        base::result<append_outcome> done = base::fail(errc::unavailable, "");
+        for (int attempt = 0; !done && attempt < 100'000; ++attempt) {
+            done = append("later-1", expected::any(), events_of(number, 1));
+        }
+        ASSERT_TRUE(done) << done.error().message;
+        expect_views_right();
+        open_.reset();
+        for (const std::string& path : index_files()) {
+            static_cast<void>(disk.remove(path));
+        }
+    }
+}
+
+TEST_F(unwritable_index_test, a_start_waits_for_a_slow_index) {
+    const std::string index = settings.index.folder;
+    settings.index.folder.clear();
+    write_log(80);
+    settings.index.folder = index;
+    settings.index.part_events_max = 8;
+    settings.index.tail_bytes_max = 1;
+    settings.index.patience = std::chrono::milliseconds(0);
+    open_failing();
+    if (!HasFatalFailure()) {
+        expect_views_right();
+    }
 }
 
 } // namespace

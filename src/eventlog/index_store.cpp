@@ -22,6 +22,7 @@ using rocksdb::Slice;
 constexpr std::size_t places_max = 16;
 
 constexpr const char* damaged_marker = "damaged";
+constexpr const char* distrusted_marker = "distrusted";
 
 std::unexpected<base::error> unreadable(const std::string& cause) {
     base::log_warning("eventlog", "the index cannot be used now", {{"cause", cause}});
@@ -189,6 +190,11 @@ index_store::open_existing(index_store_settings settings, base::file_system& fil
     if (std::ranges::find(*names, damaged_marker) != names->end()) {
         made->database_->damaged.store(true);
     }
+    if (std::ranges::find(*names, distrusted_marker) != names->end()) {
+        base::log_warning("eventlog", "the index was found not to agree with the log");
+        made->database_->damaged.store(true);
+        made->database_->distrusted.store(true);
+    }
     return made;
 }
 
@@ -282,18 +288,30 @@ bool index_store::damaged() const {
 }
 
 void index_store::mark_damaged() {
-    const auto made =
-        files_.open(settings_.folder + "/" + damaged_marker, base::open_mode::create_new);
+    const bool distrusted = database_->distrusted.load(std::memory_order_acquire);
+    const std::string marker = distrusted ? distrusted_marker : damaged_marker;
+    const auto made = files_.open(settings_.folder + "/" + marker, base::open_mode::create_new);
     if (made || made.error().what == base::file_error::kind::exists) {
         static_cast<void>(files_.sync_directory(settings_.folder));
     }
 }
 
-void index_store::distrust(std::string_view cause) {
-    if (!database_->distrusted.exchange(true)) {
+bool index_store::distrust(std::string_view cause) {
+    const bool first = !database_->distrusted.exchange(true);
+    if (first) {
         base::log_error("eventlog", "the index does not agree with the log", {{"cause", cause}});
     }
     database_->damaged.store(true, std::memory_order_release);
+    return first;
+}
+
+void index_store::take_over_faults(const index_store& earlier) {
+    if (earlier.damaged()) {
+        database_->damaged.store(true, std::memory_order_release);
+    }
+    if (earlier.database_->distrusted.load(std::memory_order_acquire)) {
+        database_->distrusted.store(true, std::memory_order_release);
+    }
 }
 
 index_files::want index_store::waits_for() const {

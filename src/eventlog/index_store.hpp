@@ -24,9 +24,9 @@ struct index_store_settings {
     std::uint64_t place_spacing = 1u << 16; // events between the known places
 };
 
-// Reads: any thread. The others: one thread at a time. Errors of reads: unavailable with reason
-// "index_damaged" (a part of it cannot be read; what can be is still right), or "index_failed"
-// (not now).
+// Reads, distrust() and mark_damaged(): any thread. The others: one thread at a time. Errors of
+// reads: unavailable with reason "index_damaged" (a part of it cannot be read; what can be is still
+// right), or "index_failed" (not now).
 class index_store final : public older_lists {
 public:
     // Opens what stands in the folder; null: nothing that can be used, because there is nothing, or
@@ -61,10 +61,14 @@ public:
     [[nodiscard]] bool failed() const;
     // It was found damaged, now or by an earlier process.
     [[nodiscard]] bool damaged() const;
-    // Remembers in the folder that it is damaged, if that can be written.
+    // Remembers in the folder that it is damaged, or distrusted, if that can be written: the next
+    // one that opens it knows. Blocks on the file system.
     void mark_damaged();
-    // Nothing in it counts any more.
-    void distrust(std::string_view cause);
+    // Nothing in it counts any more, whatever can be read. True: it did until now, and is to be
+    // marked.
+    bool distrust(std::string_view cause);
+    // Is damaged and distrusted as `earlier` was, whose folder was opened anew.
+    void take_over_faults(const index_store& earlier);
     // What its writing waits for now.
     [[nodiscard]] index_files::want waits_for() const;
 

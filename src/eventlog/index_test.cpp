@@ -141,6 +141,32 @@ TEST(position_list_test, grows_and_shrinks_over_chunks) {
     EXPECT_EQ(list[3999].value, 3999u * 3 + 1);
 }
 
+TEST(recent_ids_test, what_is_taken_back_gives_the_earlier_event_back_across_generations) {
+    for (std::uint64_t between = 0; between < 12; ++between) {
+        recent_ids ids(8, 42);
+        base::uuid id;
+        id.bytes[0] = 1;
+        EXPECT_FALSE(ids.add("s", id, {{1}, {100}}));
+        for (std::uint64_t i = 0; i < between; ++i) {
+            id.bytes[0] = static_cast<std::uint8_t>(10 + i);
+            EXPECT_FALSE(ids.add("s", id, {{i}, {i}}));
+        }
+        id.bytes[0] = 1;
+        const auto earlier = ids.find("s", id);
+        const auto once = ids.add("s", id, {{2}, {200}});
+        const auto twice = ids.add("s", id, {{3}, {300}});
+        EXPECT_EQ(once.has_value(), earlier.has_value());
+        ASSERT_TRUE(twice);
+        EXPECT_EQ(twice->position, base::position{200});
+        ids.take_back("s", id, twice);
+        EXPECT_EQ(ids.find("s", id)->position, base::position{200});
+        ids.take_back("s", id, once);
+        const auto left = ids.find("s", id);
+        EXPECT_EQ(left.has_value(), earlier.has_value()) << between;
+        EXPECT_TRUE(!left || left->position == base::position{100});
+    }
+}
+
 TEST(recent_ids_test, remembers_per_stream_up_to_its_capacity) {
     recent_ids ids(100, 42);
     base::uuid id;
@@ -157,7 +183,7 @@ TEST(recent_ids_test, remembers_per_stream_up_to_its_capacity) {
     id.bytes[5] = 249;
     ids.add("s", id, {{300}, {300}});
     EXPECT_EQ(ids.find("s", id)->revision.value, 300u);
-    ids.forget("s", id);
+    ids.take_back("s", id, std::nullopt);
     EXPECT_FALSE(ids.find("s", id));
 }
 

@@ -93,7 +93,8 @@ private:
                                                                       base::position end) const;
     // What the index said does not agree with the log.
     [[nodiscard]] std::unexpected<base::error> wrong_index() const;
-    // The event at a revision; empty: there is none, or it was removed.
+    // The event at a revision up to the stream's last, or its tombstone; empty: it was removed, or
+    // there is no tombstone.
     [[nodiscard]] base::result<std::optional<recorded_event>>
     event_at(std::string_view stream, base::revision at, base::position end) const;
     // The first revision at or after `from` that `$maxAge` does not hide; one past `last` if none.

@@ -24,7 +24,7 @@ std::unexpected<base::error> no_count() {
 } // namespace
 
 std::unexpected<base::error> log_reader::wrong_index() const {
-    index_.distrust("it names another stream's event");
+    index_.distrust("it names another event than the log");
     return fail(errc::unavailable,
                 "the event log's index is wrong and is being made anew from the log: try again a "
                 "little later",
@@ -37,19 +37,21 @@ log_reader::event_at(std::string_view stream, base::revision at, base::position 
     if (!places) {
         return fail(places.error());
     }
-    if (places->empty()) {
+    if (places->empty() && at == tombstone_revision) {
         return std::nullopt;
+    }
+    if (places->empty()) {
+        return wrong_index();
     }
     std::vector<std::byte> buffer;
     const auto record = read_record(places->front(), end, buffer);
     if (!record) {
         return fail(record.error());
     }
-    if (record->stream != stream) {
+    if (record->stream != stream || record->revision != at) {
         return wrong_index();
     }
-    const bool there = record->revision == at && !record->removed();
-    return there ? std::optional(to_event(*record)) : std::nullopt;
+    return record->removed() ? std::nullopt : std::optional(to_event(*record));
 }
 
 base::result<metadata_cache::pointer> log_reader::find_metadata(std::string_view stream,
@@ -255,8 +257,10 @@ base::result<std::uint64_t> log_reader::read_page(std::string_view stream, base:
     out.events.reserve(positions->size());
     return collect_into<recorded_event>(
         out.events, *positions, way, end, meter,
-        [&](const record_view& record, std::size_t) -> base::result<recorded_event> {
-            if (record.stream != stream) {
+        [&](const record_view& record, std::size_t i) -> base::result<recorded_event> {
+            const bool back = way == direction::backwards;
+            const base::revision at{back ? from.value - i : from.value + i};
+            if (record.stream != stream || record.revision != at) {
                 return wrong_index();
             }
             if ((record.flags & format::record_flag::last_of_stream) != 0) {

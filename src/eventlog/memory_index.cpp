@@ -22,6 +22,7 @@ public:
         part_->take_back(frame, entries);
     }
     base::status rest_at(const log_place&) override { return {}; }
+    void rest_of_start_at(const log_place&) override {}
     void made_durable(base::position) override {}
     void close() override {}
     void set_source(index_source&) override {}

@@ -46,6 +46,15 @@ struct recent_ids::state {
     std::size_t half;
     table young;
     table old;
+
+    [[nodiscard]] std::optional<known_event> find(const key& k) const {
+        for (const table* generation : {&young, &old}) {
+            if (const auto found = generation->find(k); found != generation->end()) {
+                return found->second;
+            }
+        }
+        return std::nullopt;
+    }
 };
 
 recent_ids::recent_ids(std::size_t capacity, std::uint64_t seed)
@@ -55,29 +64,33 @@ recent_ids::~recent_ids() = default;
 recent_ids::recent_ids(recent_ids&&) noexcept = default;
 recent_ids& recent_ids::operator=(recent_ids&&) noexcept = default;
 
-void recent_ids::add(std::string_view stream, const base::uuid& id, known_event event) {
+std::optional<known_event> recent_ids::add(std::string_view stream, const base::uuid& id,
+                                           known_event event) {
+    const key k{id, base::stable_hash(stream)};
+    const auto earlier = state_->find(k);
     if (state_->young.size() >= state_->half) {
         std::swap(state_->young, state_->old);
         state_->young.clear();
     }
     IMMORTAL_ASSERT(state_->young.size() < state_->half && state_->old.size() <= state_->half);
-    state_->young.insert_or_assign(key{id, base::stable_hash(stream)}, event);
+    state_->young.insert_or_assign(k, event);
+    return earlier;
 }
 
-void recent_ids::forget(std::string_view stream, const base::uuid& id) {
+void recent_ids::take_back(std::string_view stream, const base::uuid& id,
+                           const std::optional<known_event>& earlier) {
     const key k{id, base::stable_hash(stream)};
-    state_->young.erase(k);
-    state_->old.erase(k);
+    for (table* generation : {&state_->young, &state_->old}) {
+        if (!earlier) {
+            generation->erase(k);
+        } else if (const auto found = generation->find(k); found != generation->end()) {
+            found->second = *earlier;
+        }
+    }
 }
 
 std::optional<known_event> recent_ids::find(std::string_view stream, const base::uuid& id) const {
-    const key k{id, base::stable_hash(stream)};
-    for (const table* generation : {&state_->young, &state_->old}) {
-        if (const auto found = generation->find(k); found != generation->end()) {
-            return found->second;
-        }
-    }
-    return std::nullopt;
+    return state_->find({id, base::stable_hash(stream)});
 }
 
 } // namespace immortal::eventlog

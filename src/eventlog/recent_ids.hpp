@@ -19,9 +19,12 @@ public:
     recent_ids(recent_ids&&) noexcept;
     recent_ids& operator=(recent_ids&&) noexcept;
 
-    // A later event of the same stream with the same id replaces the earlier one.
-    void add(std::string_view stream, const base::uuid& id, known_event event);
-    void forget(std::string_view stream, const base::uuid& id);
+    // A later event of the same stream with the same id replaces the earlier one, which is given.
+    std::optional<known_event> add(std::string_view stream, const base::uuid& id,
+                                   known_event event);
+    // Takes back the newest addition, which replaced `earlier`.
+    void take_back(std::string_view stream, const base::uuid& id,
+                   const std::optional<known_event>& earlier);
     [[nodiscard]] std::optional<known_event> find(std::string_view stream,
                                                   const base::uuid& id) const;
 

@@ -105,9 +105,6 @@ base::result<std::optional<std::string>> recovery_scan::run() {
         if (!fault) {
             return fail(fault.error());
         }
-        if (index_problem_) {
-            return fail(std::move(*index_problem_));
-        }
         if (*fault && (*fault)->at < anchor_.end) {
             return std::optional(fmt::format("{} is damaged at offset {}: {}",
                                              format::segment_name(number), (*fault)->offset,
@@ -256,9 +253,7 @@ void recovery_scan::take_frame(const frame_view& frame) {
     if (adds()) {
         // A rebuild must not fill the memory.
         parts_.index.made_durable(std::min(state_.end, anchor_.end));
-        if (auto room = parts_.index.rest_at(state_.place()); !room) {
-            index_problem_ = std::move(room.error());
-        }
+        parts_.index.rest_of_start_at(state_.place());
     }
 }
 

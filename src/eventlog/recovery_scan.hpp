@@ -42,7 +42,7 @@ public:
 
     // Reads what has to be read; once. The sentence says what is wrong at or below the anchor, with
     // the log or with what the index says of it; none: the log is sound up to there. Errors:
-    // unavailable, those of the index.
+    // unavailable.
     [[nodiscard]] base::result<std::optional<std::string>> run();
 
     [[nodiscard]] bool relies_on_index() const { return index_place_.has_value(); }
@@ -81,7 +81,7 @@ private:
     void reach(base::position place, const base::digest256& chain, std::uint64_t events);
     void leave_skipping();
     [[nodiscard]] bool adds() const {
-        return use_ != index_use::look_only && phase_ >= phase::fresh && !index_problem_;
+        return use_ != index_use::look_only && phase_ >= phase::fresh;
     }
     fault_or_none scan_segment(std::uint32_t number);
     fault_or_none read_frames(segment_walk& walk);
@@ -106,7 +106,6 @@ private:
     std::shared_ptr<segment> skipped_; // the segment before, if its frames were not read
     frame_in_work frame_;
     std::optional<torn_tail> torn_;
-    std::optional<base::error> index_problem_; // met while a frame was shown
     base::steady_time told_{};
 };
 

@@ -19,8 +19,8 @@ bool may_remove(const scavenge_facts& of, base::revision at, base::utc_time crea
     return of.tombstoned || at < of.lowest || too_old(age, created, now);
 }
 
-std::unexpected<base::error> scavenge_rules::wrong_index() const {
-    index_.distrust("it does not know a stream's last event");
+std::unexpected<base::error> scavenge_rules::wrong_index(std::string_view cause) const {
+    index_.distrust(cause);
     return fail(base::errc::unavailable,
                 "the event log's index is wrong and is being made anew from the log: start the "
                 "scavenge again a little later",
@@ -35,20 +35,31 @@ base::result<bool> scavenge_rules::removes(const record_view& record) {
     if (!facts) {
         return fail(facts.error());
     }
-    return may_remove(*facts, record.revision, record.created, now_);
+    scavenge_facts& known = **facts;
+    if (!may_remove(known, record.revision, record.created, now_)) {
+        return false;
+    }
+    if (!known.confirmed) {
+        std::vector<std::byte> buffer;
+        if (const auto last = record_of(record.stream, known.last, buffer); !last) {
+            return fail(last.error());
+        }
+        known.confirmed = true;
+    }
+    return true;
 }
 
-base::result<scavenge_facts> scavenge_rules::facts_of(std::string_view stream) {
+base::result<scavenge_facts*> scavenge_rules::facts_of(std::string_view stream) {
     std::string name(stream);
     if (const auto known = known_.find(name); known != known_.end()) {
-        return known->second;
+        return &known->second;
     }
     const auto last = index_.last_revision(stream, end_);
     if (!last) {
         return fail(last.error());
     }
     if (!*last) {
-        return wrong_index();
+        return wrong_index("it does not know a stream's last event");
     }
     scavenge_facts facts{.last = **last, .lowest = {0}, .age_max = std::nullopt};
     facts.tombstoned = facts.last == tombstone_revision;
@@ -63,7 +74,7 @@ base::result<scavenge_facts> scavenge_rules::facts_of(std::string_view stream) {
     if (known_.size() == streams_max) {
         known_.clear();
     }
-    return known_.emplace(std::move(name), facts).first->second;
+    return &known_.emplace(std::move(name), facts).first->second;
 }
 
 base::result<stream_metadata> scavenge_rules::metadata_of_stream(std::string_view stream) {
@@ -78,19 +89,31 @@ base::result<stream_metadata> scavenge_rules::metadata_of_stream(std::string_vie
     if (!*last) {
         return stream_metadata{};
     }
-    const auto at = index_.stream_positions(name, **last, direction::forwards, 1, end_);
-    if (!at) {
-        return fail(at.error());
-    }
-    if (at->empty()) {
-        return wrong_index();
-    }
     std::vector<std::byte> buffer;
-    const auto record = reader_.read_record(at->front(), end_, buffer);
+    const auto record = record_of(name, **last, buffer);
     if (!record) {
         return fail(record.error());
     }
     return metadata_of(to_event(*record));
+}
+
+base::result<record_view> scavenge_rules::record_of(std::string_view stream, base::revision at,
+                                                    std::vector<std::byte>& buffer) {
+    const auto places = index_.stream_positions(stream, at, direction::forwards, 1, end_);
+    if (!places) {
+        return fail(places.error());
+    }
+    if (places->empty()) {
+        return wrong_index("it does not know where a stream's last event is");
+    }
+    const auto record = reader_.read_record(places->front(), end_, buffer);
+    if (!record) {
+        return fail(record.error());
+    }
+    if (record->stream != stream || record->revision != at) {
+        return wrong_index("it names another event than a stream's last one");
+    }
+    return *record;
 }
 
 } // namespace immortal::eventlog

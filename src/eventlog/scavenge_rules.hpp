@@ -12,6 +12,7 @@
 #include <functional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace immortal::eventlog {
 
@@ -21,6 +22,7 @@ struct scavenge_facts {
     base::revision lowest;                       // nothing before it is shown
     std::optional<std::chrono::seconds> age_max; // $maxAge
     bool tombstoned = false;
+    bool confirmed = false; // by the log: `last` is what the index says it is
 };
 
 // Whether the event is hidden for good. Never the last event of a stream (so that numbering and
@@ -37,14 +39,18 @@ public:
                    base::utc_time now)
         : index_(index), reader_(reader), end_(end), now_(now) {}
 
-    // Errors: those of the index and of reads.
+    // Nothing is removed on the index's word alone: what it names is looked up in the log. Errors:
+    // those of the index and of reads; unavailable, index_damaged (they do not agree).
     [[nodiscard]] base::result<bool> removes(const record_view& record);
 
 private:
     static constexpr std::size_t streams_max = 1u << 16u; // remembered at a time
-    [[nodiscard]] base::result<scavenge_facts> facts_of(std::string_view stream);
+    [[nodiscard]] base::result<scavenge_facts*> facts_of(std::string_view stream);
+    // The event of a stream that the index knows; an error if the log says that it is another one.
+    [[nodiscard]] base::result<record_view> record_of(std::string_view stream, base::revision at,
+                                                      std::vector<std::byte>& buffer);
     [[nodiscard]] base::result<stream_metadata> metadata_of_stream(std::string_view stream);
-    [[nodiscard]] std::unexpected<base::error> wrong_index() const;
+    [[nodiscard]] std::unexpected<base::error> wrong_index(std::string_view cause) const;
 
     log_index& index_;
     const log_reader& reader_;

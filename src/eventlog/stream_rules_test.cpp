@@ -96,6 +96,20 @@ TEST_F(stream_rules_test, what_a_full_disk_takes_back_is_not_remembered) {
               base::revision{2});
 }
 
+TEST_F(stream_rules_test, what_a_full_disk_takes_back_leaves_the_older_event_of_its_id_known) {
+    const auto first = append("s", expected::any(), events_of(1, 1));
+    ASSERT_TRUE(first);
+    disk.fail_all(base::memory_file_system::step_kind::write, base::file_error::kind::no_space);
+    auto both = events_of(1, 1); // the older one's id twice
+    both.push_back(both.front());
+    EXPECT_EQ(append("s", expected::at({0}), both).error().code, base::errc::exhausted);
+    disk.fail_all(std::nullopt);
+    const auto repeated = append("s", expected::any(), events_of(1, 1));
+    ASSERT_TRUE(repeated) << repeated.error().message;
+    EXPECT_EQ(repeated->position, first->position);
+    EXPECT_EQ(shown("s"), (numbers{0})) << "written twice";
+}
+
 TEST_F(stream_rules_test, an_acknowledged_change_is_seen_by_the_next_read) {
     append("s", expected::any(), events_of(1, 1)).value();
     std::atomic<bool> done = false;

@@ -295,7 +295,7 @@ void log_writer::note_frame(const std::vector<stream_write>& writes, append_plan
         }
         staged_.entries.push_back({write.stream, event.type, correlation, revision, at});
         staged_.ids.push_back(event.id);
-        parts_.ids.add(write.stream, event.id, {revision, at});
+        staged_.earlier_events.push_back(parts_.ids.add(write.stream, event.id, {revision, at}));
         if (i == plan.outcome_write && n == plan.outcome_event) {
             plan.outcome.position = at;
         }

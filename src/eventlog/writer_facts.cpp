@@ -8,6 +8,18 @@ namespace immortal::eventlog {
 
 using base::fail;
 
+namespace {
+
+std::unexpected<base::error> wrong_index(log_index& index) {
+    index.distrust("it names another event than the log");
+    return fail(base::errc::unavailable,
+                "the event log's index is wrong and is being made anew from the log: nothing was "
+                "written, try again a little later",
+                "index_damaged");
+}
+
+} // namespace
+
 writer_facts::writer_facts(writer_sources& from, const std::string& stream)
     : from_(from), stream_(stream) {
     auto state = state_of(stream_);
@@ -34,20 +46,20 @@ base::result<stream_state> writer_facts::state_of(std::string_view stream) {
 
 base::result<stream_state> writer_facts::load(std::string_view stream) {
     stream_state out;
-    auto last = from_.index.last_revision(stream, from_.tail.end());
+    const auto last = last_of(stream);
     if (!last) {
-        return fail(std::move(last.error()));
+        return fail(last.error());
     }
     out.last = *last;
     if (is_metadata_stream(stream)) {
         return out;
     }
     const std::string metadata_stream = metadata_stream_of(stream);
-    last = from_.index.last_revision(metadata_stream, from_.tail.end());
-    if (!last) {
-        return fail(std::move(last.error()));
+    const auto last_metadata = from_.index.last_revision(metadata_stream, from_.tail.end());
+    if (!last_metadata) {
+        return fail(last_metadata.error());
     }
-    out.last_metadata = *last;
+    out.last_metadata = *last_metadata;
     if (out.last_metadata) {
         const auto text = metadata_at(metadata_stream, *out.last_metadata);
         if (!text) {
@@ -75,7 +87,7 @@ base::result<std::string> writer_facts::metadata() {
 base::result<std::string> writer_facts::metadata_at(std::string_view metadata_stream,
                                                     base::revision at) {
     std::vector<std::byte> buffer;
-    const auto record = read(place_of(metadata_stream, at), buffer);
+    const auto record = record_of(metadata_stream, at, buffer);
     if (!record) {
         return fail(record.error());
     }
@@ -83,23 +95,46 @@ base::result<std::string> writer_facts::metadata_at(std::string_view metadata_st
     return json ? std::string(record->data) : std::string();
 }
 
-base::result<base::position> writer_facts::place_of(std::string_view stream, base::revision at) {
-    auto found = from_.index.stream_positions(stream, at, direction::forwards, 1, from_.tail.end());
-    if (!found) {
-        return fail(found.error());
+base::result<record_view> writer_facts::record_of(std::string_view stream, base::revision at,
+                                                  std::vector<std::byte>& buffer) {
+    const auto places =
+        from_.index.stream_positions(stream, at, direction::forwards, 1, from_.tail.end());
+    if (!places) {
+        return fail(places.error());
     }
-    IMMORTAL_ASSERT(found->size() == 1 && found->front() < from_.tail.end());
-    return found->front();
+    if (places->empty()) {
+        return wrong_index(from_.index);
+    }
+    auto record = read(places->front(), buffer);
+    if (record && (record->stream != stream || record->revision != at)) {
+        return wrong_index(from_.index);
+    }
+    return record;
+}
+
+base::result<std::optional<base::revision>> writer_facts::last_of(std::string_view stream) {
+    auto last = from_.index.last_revision(stream, from_.tail.end());
+    if (!last || !*last) {
+        return last;
+    }
+    std::vector<std::byte> buffer;
+    if (const auto record = record_of(stream, **last, buffer); !record) {
+        return fail(record.error());
+    }
+    return last;
 }
 
 base::result<base::position> writer_facts::position_at(base::revision at) {
     IMMORTAL_ASSERT(state_.last && at <= *state_.last);
-    return place_of(stream_, at);
+    std::vector<std::byte> buffer;
+    const auto record = record_of(stream_, at, buffer);
+    return record ? base::result<base::position>(record->position) : fail(record.error());
 }
 
 base::result<std::optional<base::uuid>> writer_facts::id_at(base::revision at) {
+    IMMORTAL_ASSERT(state_.last && at <= *state_.last);
     std::vector<std::byte> buffer;
-    const auto record = read(position_at(at), buffer);
+    const auto record = record_of(stream_, at, buffer);
     if (!record) {
         return fail(record.error());
     }
@@ -122,15 +157,11 @@ std::optional<known_event> writer_facts::find(const base::uuid& id) {
     return same ? known : std::nullopt;
 }
 
-base::result<record_view> writer_facts::read(const base::result<base::position>& place,
-                                             std::vector<std::byte>& buffer) {
-    if (!place) {
-        return fail(place.error());
-    }
-    const base::position at = *place;
-    IMMORTAL_ASSERT(at < from_.tail.end());
-    return at < from_.tail.durable() ? from_.reader.read_record(at, from_.tail.durable(), buffer)
-                                     : from_.tail.staged_record(at);
+base::result<record_view> writer_facts::read(base::position place, std::vector<std::byte>& buffer) {
+    IMMORTAL_ASSERT(place < from_.tail.end());
+    const base::position durable = from_.tail.durable();
+    return place < durable ? from_.reader.read_record(place, durable, buffer)
+                           : from_.tail.staged_record(place);
 }
 
 void note_staged(stream_states& states, const stream_write& write, base::revision first) {

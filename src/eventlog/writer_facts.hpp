@@ -39,10 +39,13 @@ public:
 private:
     base::result<stream_state> state_of(std::string_view stream);
     base::result<stream_state> load(std::string_view stream);
-    base::result<base::position> place_of(std::string_view stream, base::revision at);
-    // An error of `place` is passed on.
-    base::result<record_view> read(const base::result<base::position>& place,
-                                   std::vector<std::byte>& buffer);
+    // The event of a stream that the index knows. What the index names must be it; else the index
+    // is wrong: unavailable, index_damaged.
+    base::result<record_view> record_of(std::string_view stream, base::revision at,
+                                        std::vector<std::byte>& buffer);
+    base::result<record_view> read(base::position place, std::vector<std::byte>& buffer);
+    // The revision of the stream's last event, which the log confirms.
+    base::result<std::optional<base::revision>> last_of(std::string_view stream);
     // The data of the event at `at` of a metadata stream, empty if it is not JSON.
     base::result<std::string> metadata_at(std::string_view metadata_stream, base::revision at);
 
