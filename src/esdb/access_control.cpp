@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "esdb/access.hpp"
+#include "esdb/caller_ledger.hpp"
 #include "esdb/reserved_streams.hpp"
 
 #include <atomic>
@@ -29,7 +30,7 @@ public:
         if (!given) {
             co_return fail(std::move(given.error()));
         }
-        co_return co_await users_.authenticate(std::move(*given), source_of(headers.peer));
+        co_return co_await users_.authenticate(std::move(*given), address_of_peer(headers.peer));
     }
 
     awaitable<base::status> may_access(principal who, stream_right right,

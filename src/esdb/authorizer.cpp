@@ -23,10 +23,6 @@ awaitable<base::status> authorizer::may_use_streams(principal /*who*/) {
     co_return base::status{};
 }
 
-std::string source_of(const std::string& peer) {
-    return peer.substr(0, peer.rfind(':'));
-}
-
 std::unique_ptr<authorizer> make_open_authorizer() {
     return std::make_unique<open_authorizer>();
 }

@@ -24,9 +24,6 @@ struct call_headers {
     bool requires_leader = false;
 };
 
-// The caller's address without its port.
-[[nodiscard]] std::string source_of(const std::string& peer);
-
 // Beside streams.
 enum class operation : std::uint8_t {
     persistent_subscriptions, // create, update, delete, replay, list; reading is read of the stream

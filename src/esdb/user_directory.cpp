@@ -52,10 +52,10 @@ base::error unknown_user(const std::string& login) {
 
 user_directory::user_directory(eventstore::event_store& store, accounts::password_hasher& hasher,
                                base::clock& clock, base::random_source& random,
-                               runtime::any_io_executor executor)
+                               runtime::any_io_executor executor, std::size_t checks_of_source_max)
     : store_(store), hasher_(hasher), clock_(clock), random_(random),
       tasks_(std::move(executor), "users"),
-      failures_(free_failures, failure_window, guessed_logins_max),
+      failures_(free_failures, failure_window, guessed_logins_max), checks_(checks_of_source_max),
       cache_key_(base::random_hex(random, 16)) {}
 
 awaitable<base::result<std::optional<first_user>>> user_directory::start() {
@@ -316,6 +316,10 @@ awaitable<base::result<principal>> user_directory::authenticate(credentials give
     if (const auto wait = failures_.wait(guesser, now)) {
         co_return fail({errc::rate_limited, "too many wrong passwords: try again later", "guessing",
                         "", static_cast<std::uint32_t>(wait->count())});
+    }
+    const source_shares::holder check(checks_, std::move(source));
+    if (!check.is_admitted()) {
+        co_return fail({errc::rate_limited, "too many passwords of one address are being checked"});
     }
     // The same work for a user who does not exist.
     const auto same = co_await hasher_.matches(known ? known->user.hash : hasher_.nobodys(),

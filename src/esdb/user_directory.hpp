@@ -8,6 +8,7 @@
 #include "base/hash.hpp"
 #include "base/random.hpp"
 #include "esdb/credentials.hpp"
+#include "esdb/source_shares.hpp"
 #include "esdb/user_record.hpp"
 #include "eventstore/event_store.hpp"
 #include "runtime/task_group.hpp"
@@ -23,9 +24,10 @@ using boost::asio::awaitable;
 // Thread-safe. What it is given outlives it.
 class user_directory {
 public:
+    // `checks_of_source_max`: passwords of one source that are hashed, or wait for it, at once.
     user_directory(eventstore::event_store& store, accounts::password_hasher& hasher,
                    base::clock& clock, base::random_source& random,
-                   runtime::any_io_executor executor);
+                   runtime::any_io_executor executor, std::size_t checks_of_source_max = 64);
 
     // Reads the users and begins to follow their streams. A stream that is tombstoned, or whose
     // last event is no user, counts as empty: that user is nobody, and it is logged as an error.
@@ -102,6 +104,7 @@ private:
     base::random_source& random_;
     runtime::task_group tasks_;
     accounts::failure_guard failures_;
+    source_shares checks_; // of the hasher's line: guesses of one source leave room for others
     std::string cache_key_;
     std::atomic<bool> damaged_ = false;  // a user was lost, or the list of them
     std::atomic<bool> unlisted_ = false; // `$users` is tombstoned: it takes no more names

@@ -1,8 +1,14 @@
+#include "esdb/access_control.hpp"
 #include "esdb/user_directory.hpp"
 #include "eventstore/memory_store.hpp"
 #include "runtime/engine.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
+
+#include <future>
+#include <vector>
 
 namespace immortal::esdb {
 namespace {
@@ -212,6 +218,47 @@ TEST_F(user_directory_test, guessing_is_slowed_down) {
     EXPECT_TRUE(log_in("bob", "guess").error().code == errc::unauthenticated);
     clock_.advance(std::chrono::minutes(16));
     EXPECT_TRUE(log_in("alice", "correct horse").has_value());
+}
+
+// Whoever has an IPv6 address has 2^64 of them.
+TEST_F(user_directory_test, guessing_from_many_addresses_of_one_site_is_slowed_down) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse").has_value());
+    const auto rules = make_access_control(*users_, *store_, {});
+    errc last = errc::unauthenticated;
+    for (int i = 0; i < 7 && last == errc::unauthenticated; ++i) {
+        call_headers headers;
+        headers.authorization = "Basic YWxpY2U6Z3Vlc3M="; // alice:guess
+        headers.peer = "ipv6:%5B2001:db8:1:2::" + std::to_string(i + 1) + "%5D:40000";
+        last = code_of(engine_.run(rules->authenticate(headers)));
+    }
+    EXPECT_EQ(last, errc::rate_limited);
+}
+
+// A hash takes milliseconds here, so all of them stand in line at once.
+TEST_F(user_directory_test, guesses_of_one_address_leave_room_for_others) {
+    accounts::password_hasher slow(
+        {.memory_bytes = 8u << 20, .passes = 4, .at_once = 1, .queue_max = 8});
+    user_directory users(*store_, slow, clock_, random_, engine_.executor(), 4);
+    ASSERT_TRUE(engine_.run(users.start()).has_value());
+    const auto guess = [&](const std::string& login, const std::string& source) {
+        return boost::asio::co_spawn(engine_.executor(),
+                                     users.authenticate({login, "guess"}, source),
+                                     boost::asio::use_future);
+    };
+    std::vector<std::future<base::result<principal>>> flood;
+    for (int i = 0; i < 30; ++i) {
+        flood.push_back(guess("nobody" + std::to_string(i), "ipv4:127.0.0.1"));
+    }
+    auto other = guess("alice", "ipv4:127.0.0.2");
+    EXPECT_EQ(code_of(other.get()), errc::unauthenticated);
+    std::size_t refused = 0;
+    for (auto& one : flood) {
+        refused += code_of(one.get()) == errc::rate_limited ? 1 : 0;
+    }
+    EXPECT_GT(refused, 0u);
+    engine_.run(users.stop());
+    slow.stop();
 }
 
 TEST_F(user_directory_test, changes_made_by_another_process_arrive) {

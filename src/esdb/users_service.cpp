@@ -1,5 +1,6 @@
 #include "esdb/users_service.hpp"
 
+#include "esdb/caller_ledger.hpp"
 #include "esdb/typed_call.hpp"
 #include "esproto/convert.hpp"
 #include "esproto/wire/users.grpc.pb.h"
@@ -90,7 +91,7 @@ public:
         }
         const auto done = co_await users_->change_password(
             options.login_name(), options.current_password(), options.new_password(),
-            source_of(asked.headers().peer));
+            address_of_peer(asked.headers().peer));
         co_return answer<wire::ChangePasswordResp>(done, options.login_name());
     }
 
