@@ -92,7 +92,25 @@ void add_esdb_limit_keys(config_registry& registry) {
               .fallback = whole(30'000),
               .doc = "How long a message may take that carries events.",
               .minimum = 100,
-              .maximum = 600'000});
+              .maximum = 600'000})
+        .add({.name = "esdb.answer_timeout_ms",
+              .fallback = whole(120'000),
+              .doc = "A read whose client takes nothing for this long is ended; subscriptions are "
+                     "not.",
+              .minimum = 100,
+              .maximum = 86'400'000})
+        .add({.name = "esdb.receiving_max",
+              .fallback = whole(16),
+              .doc = "Requests of AppendRecords that come in at once; with TLS a quarter of them "
+                     "for one login. The others wait.",
+              .minimum = 1,
+              .maximum = 4'096})
+        .add({.name = "esdb.appending_max",
+              .fallback = whole(256),
+              .doc = "Appends sent in several messages that come in at once; with TLS a quarter "
+                     "of them for one login. The others wait.",
+              .minimum = 1,
+              .maximum = 8'192});
 }
 
 void add_event_log_keys(config_registry& registry) {

@@ -23,13 +23,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-// A message that ends its call.
-struct message_refused : std::exception {
-    explicit message_refused(rpc_status why) : status(std::move(why)) {}
-    [[nodiscard]] const char* what() const noexcept override { return status.message.c_str(); }
-    rpc_status status;
-};
-
 std::string text_of(const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
@@ -197,116 +190,6 @@ void call_driver::write_finished(bool ok) {
 
 void call_driver::finish_finished(bool /*ok*/) {} // the tag was what kept the driver
 
-// A place at the gate while a read is under way, given back when the message is there.
-class call_driver::gate_place {
-public:
-    explicit gate_place(call_driver& owner) : owner_(owner) {}
-    ~gate_place() {
-        if (held_) {
-            owner_.host_.gate->leave(owner_.visitor_);
-        }
-    }
-    gate_place(const gate_place&) = delete;
-    gate_place& operator=(const gate_place&) = delete;
-    void hold() { held_ = true; }
-
-private:
-    call_driver& owner_;
-    bool held_ = false;
-};
-
-bool call_driver::is_gated() const {
-    return method_->receives == intake::messages ||
-           (method_->receives != intake::open_ended && received_ == 0);
-}
-
-// Of a method without an end only the first message has a deadline.
-std::chrono::milliseconds call_driver::limit_of_next() const {
-    const bool payload = received_ > 0 || method_->receives == intake::large;
-    return payload ? host_.message_limit : host_.first_message_limit;
-}
-
-// One timer for all messages of the call: it looks at what is due when it fires, and goes on.
-void call_driver::watch_deadline() {
-    watching_ = true;
-    timer_->expires_at(due_);
-    timer_->async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-        if (cancelled) {
-            return; // the call is over, or something is due sooner
-        }
-        self->watching_ = false;
-        if (self->due_ == time_point::max()) {
-            return;
-        }
-        if (std::chrono::steady_clock::now() < self->due_) {
-            self->watch_deadline();
-            return;
-        }
-        self->late_ = true;
-        for (operation* const awaited : {&self->place_, &self->read_}) {
-            if (auto resume = std::exchange(awaited->resume, nullptr)) {
-                resume(false);
-                return;
-            }
-        }
-    });
-}
-
-// Returns with a place; leaves none behind when it throws.
-awaitable<void> call_driver::enter_gate() {
-    visitor_.login = caller_.name;
-    visitor_.granted = [self = shared_from_this()] { self->settle(self->place_, true); };
-    if (host_.gate->enter(visitor_)) {
-        visitor_.granted = nullptr;
-        co_return;
-    }
-    place_.outstanding = true;
-    std::exception_ptr failed;
-    try {
-        (void)co_await completion(place_);
-    } catch (...) {
-        failed = std::current_exception();
-    }
-    if (failed && !host_.gate->withdraw(visitor_)) {
-        host_.gate->leave(visitor_); // the place was granted at that moment
-    }
-    visitor_.granted = nullptr;
-    if (failed) {
-        std::rethrow_exception(failed);
-    }
-}
-
-awaitable<std::optional<grpc::ByteBuffer>> call_driver::read() {
-    const bool timed = received_ == 0 || method_->receives == intake::messages;
-    if (timed) {
-        due_ = std::chrono::steady_clock::now() + limit_of_next();
-        if (!watching_ || due_ < timer_->expiry()) {
-            watch_deadline();
-        }
-    }
-    std::optional<grpc::ByteBuffer> message;
-    {
-        gate_place place(*this);
-        if (is_gated()) {
-            co_await enter_gate();
-            place.hold();
-        }
-        incoming_.Clear();
-        stream_.Read(&incoming_, begin(read_));
-        if (co_await completion(read_)) {
-            message = std::move(incoming_);
-        }
-    }
-    due_ = time_point::max();
-    ++received_;
-    if (message && method_->receives == intake::small && message->Length() > small_message_max) {
-        throw message_refused(
-            refusal::too_large(fmt::format("The request has {} bytes; at most {} are taken.",
-                                           message->Length(), small_message_max)));
-    }
-    co_return message;
-}
-
 awaitable<bool> call_driver::confirm_end() {
     // Sending the headers fails on a stream that was reset, and a reset closes both directions of a
     // stream at once: this cannot come before the news that ended the read.
@@ -325,8 +208,13 @@ awaitable<bool> call_driver::write(grpc::ByteBuffer message, more then) {
         options.set_buffer_hint();
     }
     begun_ = true;
+    if (!lasts_) {
+        expect_progress();
+    }
     stream_.Write(message, options, begin(write_));
-    co_return co_await completion(write_);
+    const bool written = co_await completion(write_);
+    answer_due_ = time_point::max();
+    co_return written;
 }
 
 void call_driver::write_last(grpc::ByteBuffer message) {
@@ -392,7 +280,8 @@ call_driver::admit(const google::protobuf::MessageLite& message) {
 }
 
 bool call_driver::begin_lasting() {
-    return entry_->turn(call_kind::lasting);
+    lasts_ = entry_->turn(call_kind::lasting);
+    return lasts_;
 }
 
 shared_charge call_driver::make_charge() {
@@ -405,6 +294,7 @@ awaitable<rpc_status> call_driver::serve() {
     if (method_ == nullptr) {
         co_return rpc_status{grpc::StatusCode::UNIMPLEMENTED, "The method is not implemented."};
     }
+    lasts_ = method_->kind == call_kind::lasting;
     if (auto refused = co_await let_in()) {
         co_return std::move(*refused);
     }
@@ -429,6 +319,9 @@ std::optional<rpc_status> call_driver::status_of_failure(const std::exception_pt
         }
         if (gone_) {
             return rpc_status{grpc::StatusCode::CANCELLED, "The call is cancelled."};
+        }
+        if (late_ && in_line_) {
+            return refusal::too_busy();
         }
         if (late_) {
             return refusal::too_late(
@@ -460,9 +353,9 @@ awaitable<rpc_status> call_driver::serve_guarded() {
 awaitable<void> call_driver::run() {
     rpc_status status = co_await serve_guarded();
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    timer_->cancel();
     due_ = time_point::max();
     if (write_.outstanding) { // a cancelled handler left it; gRPC wants it ended first
+        expect_progress();
         (void)co_await completion(write_);
     }
     finish(std::move(status));
@@ -474,6 +367,9 @@ void call_driver::finish(rpc_status status) {
     }
     const grpc::Status ending(status.code, status.message);
     finishing_ = true;
+    if (begun_ || last_) {
+        expect_progress();
+    }
     if (last_ && status.is_ok()) {
         stream_.WriteAndFinish(*last_, grpc::WriteOptions(), ending, begin(finish_));
     } else {

@@ -11,11 +11,13 @@
 //     counted        an entry in the ledger, by address and kind
 //     authenticated  counted by login too
 //     let in         the method's rule, before a byte of the request is received
-//     received       a place at the gate (receive_gate) for each read, a deadline for each message
+//     received       a deadline for each message; a place at a gate (receive_gate) for payload
 //     admitted       the method's rule, on the streams that the message names
 //     accepted       accepted_work: what a stop waits for
 //     carried out    the handler's own business
 //     ended          the status is sent
+//
+// An answer that the client does not take ends the call after a while, unless it is one that lasts.
 #pragma once
 
 #include "esdb/call.hpp"
@@ -31,6 +33,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <grpcpp/generic/async_generic_service.h>
 #include <memory>
@@ -49,9 +52,12 @@ struct call_host {
     const method_table* methods = nullptr;
     authorizer* rules = nullptr;
     caller_ledger* callers = nullptr;
-    receive_gate* gate = nullptr;
+    receive_gate* gate = nullptr;                    // of large requests
+    receive_gate* append_gate = nullptr;             // of an append's messages but the first
     std::chrono::milliseconds first_message_limit{}; // for the first message
-    std::chrono::milliseconds message_limit{};       // for each further one, or one with payload
+    // For each further one, or one with payload; and for a place at a gate.
+    std::chrono::milliseconds message_limit{};
+    std::chrono::milliseconds answer_limit{}; // for one message of an answer to be taken
     std::function<void(const std::shared_ptr<call_driver>&)> arrived; // on a thread of the queue
     std::function<bool()> work_begun;            // any thread; false: the server is stopping
     std::function<void()> work_ended;            // any thread
@@ -91,6 +97,13 @@ private:
     using time_point = std::chrono::steady_clock::time_point;
     class gate_place;
 
+    // A message that ends its call.
+    struct message_refused : std::exception {
+        explicit message_refused(rpc_status why) : status(std::move(why)) {}
+        [[nodiscard]] const char* what() const noexcept override { return status.message.c_str(); }
+        rpc_status status;
+    };
+
     struct operation {
         explicit operation(void (call_driver::*f)(bool)) : finished(f) {}
         void (call_driver::*finished)(bool ok); // on a thread of the queue
@@ -120,10 +133,13 @@ private:
     awaitable<std::optional<rpc_status>> let_in();
     [[nodiscard]] rpc_status denied(const base::error& error) const;
     [[nodiscard]] std::optional<rpc_status> status_of_failure(const std::exception_ptr& failure);
-    awaitable<void> enter_gate();
-    [[nodiscard]] bool is_gated() const;
+    awaitable<void> enter_gate(receive_gate& gate);
+    [[nodiscard]] receive_gate* gate_of_next() const; // null: none
     [[nodiscard]] std::chrono::milliseconds limit_of_next() const;
-    void watch_deadline();
+    void watch(time_point due);
+    void look_at_deadlines();
+    void expect_message(std::chrono::milliseconds limit);
+    void expect_progress(); // of what is written, from now on
     awaitable<rpc_status> serve_guarded();
     void read_headers();
     void finish(rpc_status status);
@@ -145,15 +161,18 @@ private:
     operation place_{nullptr}; // at the gate
     receive_gate::visitor visitor_;
     std::optional<boost::asio::steady_timer> timer_{strand_};
-    time_point due_ = time_point::max(); // of the message that is awaited
-    std::size_t received_ = 0;           // messages
-    std::size_t working_ = 0;            // accepted_work objects
+    time_point due_ = time_point::max();        // of the message that is awaited
+    time_point answer_due_ = time_point::max(); // of the one that is written
+    std::size_t received_ = 0;                  // messages
+    std::size_t working_ = 0;                   // accepted_work objects
     call_headers headers_;
     principal caller_;
     const method* method_ = nullptr;
     bool begun_ = false;     // something was written
     bool watching_ = false;  // the timer runs
     bool late_ = false;      // a message did not come in time
+    bool in_line_ = false;   // waits for a place at a gate, or waited in vain
+    bool lasts_ = false;     // goes on for as long as the client likes
     bool ended_ = false;     // run() is over
     bool finishing_ = false; // the status is being sent, or was
     bool stopping_ = false;  // the server cancelled the call

@@ -95,6 +95,41 @@ protected:
         return writer->Finish();
     }
 
+    // The beginning of one; the rest does not come.
+    struct paused_append {
+        std::unique_ptr<grpc::ClientContext> context = make_context();
+        client::streams::AppendResp response = {};
+        std::unique_ptr<grpc::ClientWriter<client::streams::AppendReq>> writer = {};
+    };
+    std::unique_ptr<paused_append> pause_append() {
+        auto one = std::make_unique<paused_append>();
+        one->writer = streams_->Append(one->context.get(), &one->response);
+        client::streams::AppendReq message;
+        message.mutable_options()->mutable_stream_identifier()->set_stream_name("paused");
+        message.mutable_options()->mutable_any();
+        EXPECT_TRUE(one->writer->Write(message));
+        return one;
+    }
+
+    // A call of one message.
+    grpc::Status send_bytes(const std::string& method, const std::string& bytes) {
+        const grpc::Slice slice(bytes);
+        grpc::GenericStub stub(channel_);
+        grpc::CompletionQueue queue;
+        const auto context = make_context();
+        const auto call =
+            stub.PrepareUnaryCall(context.get(), method, grpc::ByteBuffer(&slice, 1), &queue);
+        call->StartCall();
+        grpc::ByteBuffer answer;
+        grpc::Status status;
+        call->Finish(&answer, &status, nullptr);
+        void* tag = nullptr;
+        bool ok = false;
+        (void)queue.Next(&tag, &ok);
+        queue.Shutdown();
+        return status;
+    }
+
     // One call without a single message.
     grpc::Status silent(const std::string& method) {
         grpc::GenericStub stub(channel_);
@@ -136,12 +171,68 @@ protected:
 
 TEST_F(intake_test, stalled_messages_occupy_the_places_of_a_few) {
     protocol_settings settings;
-    settings.server.receiving_max = settings.server.receiving_login_max = 2;
+    settings.server.receiving_max = 2;
     settings.server.receive_bytes_max = 8192 * mebibyte;
     settings.server.message_limit = milliseconds(1'500);
     serve(settings);
     EXPECT_LT(growth_of_stalled(records_method, 30), 300 * mebibyte);
     EXPECT_TRUE(append("s").ok()) << "the others are served again";
+}
+
+TEST_F(intake_test, appends_that_pause_and_silent_calls_hold_up_nobody) {
+    protocol_settings settings;
+    settings.server.receiving_max = settings.server.appending_max = 2;
+    settings.server.first_message_limit = milliseconds(2'000);
+    serve(settings);
+    std::vector<std::unique_ptr<paused_append>> paused;
+    for (int i = 0; i < 4; ++i) {
+        paused.push_back(pause_append());
+    }
+    raw_client raw(node_->port());
+    for (int i = 0; i < 8; ++i) {
+        raw.begin("/event_store.client.streams.Streams/Read", 1'000);
+        raw.begin(append_method, 0);
+    }
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(raw.turn());
+    }
+    client::streams::ReadReq request;
+    auto& options = *request.mutable_options();
+    options.mutable_stream()->mutable_stream_identifier()->set_stream_name("s");
+    options.mutable_stream()->mutable_start();
+    options.mutable_no_filter();
+    options.set_count(1);
+    const auto context = make_context();
+    const auto reader = streams_->Read(context.get(), request);
+    client::streams::ReadResp answer;
+    while (reader->Read(&answer)) {
+    }
+    const auto read = reader->Finish();
+    EXPECT_TRUE(read.ok()) << read.error_message();
+    const auto records = send_records(10, 1);
+    EXPECT_TRUE(records.ok()) << records.error_message();
+    for (const auto& one : paused) {
+        one->context->TryCancel();
+        (void)one->writer->Finish();
+    }
+}
+
+// Waiting in line is not the client's fault: it is told that the server is busy.
+TEST_F(intake_test, who_finds_no_place_in_time_is_told_that_the_server_is_busy) {
+    protocol_settings settings;
+    settings.server.appending_max = 1;
+    settings.server.message_limit = milliseconds(1'000);
+    serve(settings);
+    std::vector<std::unique_ptr<paused_append>> paused;
+    for (int i = 0; i < 4; ++i) {
+        paused.push_back(pause_append());
+    }
+    int busy = 0;
+    for (const auto& one : paused) {
+        busy += one->writer->Finish().error_code() == StatusCode::UNAVAILABLE ? 1 : 0;
+    }
+    EXPECT_GE(busy, 1);
+    EXPECT_TRUE(append("s").ok());
 }
 
 // Batch streams may be silent for as long as they like, so they are not counted at the gate.
@@ -185,6 +276,11 @@ TEST_F(intake_test, an_append_that_stops_half_way_is_ended) {
 
 TEST_F(intake_test, a_request_is_not_larger_than_its_method_takes) {
     serve({});
+    EXPECT_EQ(
+        send_bytes("/event_store.client.persistent_subscriptions.PersistentSubscriptions/Read",
+                   std::string(2 * mebibyte, 'x'))
+            .error_code(),
+        StatusCode::RESOURCE_EXHAUSTED);
     client::streams::ReadReq request;
     request.mutable_options()->mutable_stream()->mutable_stream_identifier()->set_stream_name(
         std::string(2 * mebibyte, 'x'));
@@ -202,20 +298,7 @@ TEST_F(intake_test, a_message_of_many_empty_parts_is_refused_before_it_is_parsed
         bytes += std::string("\x0a\x00", 2);
     }
     const std::size_t before = resident_bytes();
-    const grpc::Slice slice(bytes);
-    grpc::GenericStub stub(channel_);
-    grpc::CompletionQueue queue;
-    const auto context = make_context();
-    const auto call =
-        stub.PrepareUnaryCall(context.get(), records_method, grpc::ByteBuffer(&slice, 1), &queue);
-    call->StartCall();
-    grpc::ByteBuffer answer;
-    grpc::Status status;
-    call->Finish(&answer, &status, nullptr);
-    void* tag = nullptr;
-    bool ok = false;
-    (void)queue.Next(&tag, &ok);
-    queue.Shutdown();
+    const auto status = send_bytes(records_method, bytes);
     EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
     EXPECT_NE(status.error_message().find("parts"), std::string::npos) << status.error_message();
     EXPECT_LT(resident_bytes(), before + 300 * mebibyte);
@@ -278,6 +361,12 @@ protected:
         }
         co_return rpc_status{};
     }
+    static awaitable<rpc_status> answer_at_once(call& asked) {
+        client::monitoring::StatsResp message;
+        (*message.mutable_stats())["x"] = std::string(64 * 1024, 'x');
+        reply(asked, message);
+        co_return rpc_status{};
+    }
     awaitable<rpc_status> work(call& asked) {
         (void)co_await asked.read();
         const accepted_work accepted(asked);
@@ -289,6 +378,35 @@ protected:
     std::atomic<int> working_{0};
     std::atomic<bool> finished_{false};
 };
+
+TEST_F(idle_clients, an_answer_that_nobody_takes_ends_its_call) {
+    const auto add = [this](const char* name, handler serve, call_kind kind) {
+        methods_.add("slow", name,
+                     {.serve = std::move(serve),
+                      .access = access_rule::everybody(),
+                      .kind = kind,
+                      .lasting = duration::lasts});
+    };
+    add("Read", &flood, call_kind::short_call);
+    add("Get", &answer_at_once, call_kind::short_call);
+    add("Subscribe", &flood, call_kind::lasting);
+    auto settings = test_settings();
+    settings.answer_limit = milliseconds(300);
+    start(settings);
+    raw_client raw(server_->port(), 1'000);
+    raw.begin("/slow/Subscribe", 0);
+    raw.begin("/slow/Read", 0);
+    raw.begin("/slow/Get", 0);
+    const auto until = std::chrono::steady_clock::now() + patience / 4;
+    while (raw.open_calls() > 1 && std::chrono::steady_clock::now() < until) {
+        ASSERT_TRUE(raw.turn());
+    }
+    EXPECT_EQ(raw.open_calls(), 1u) << "a subscriber may be slow, others not for ever";
+    while (server_->calls() > 1 && std::chrono::steady_clock::now() < until) {
+        ASSERT_TRUE(raw.turn());
+    }
+    EXPECT_EQ(server_->calls(), 1u) << "they hold nothing any more";
+}
 
 TEST_F(idle_clients, a_stop_waits_for_accepted_work_alone) {
     methods_.add(Monitoring::service_full_name(), "Stats",

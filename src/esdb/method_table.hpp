@@ -16,13 +16,14 @@ namespace immortal::esdb {
 // long as the client likes is cancelled at once.
 enum class duration : std::uint8_t { ends_by_itself, lasts };
 
-// What its messages are like: how long one may take to come, and how many come at once
-// (receive_gate).
+// What its messages are like: how long one may take to come, how large it may be, and how many come
+// at once (receive_gate).
 enum class intake : std::uint8_t {
-    small,      // one request of at most small_message_max bytes
-    large,      // one request that carries the payload
-    messages,   // one message after the other, to the end of the request
-    open_ended, // a first one, then whenever the client likes
+    small,          // one request of at most small_message_max bytes
+    large,          // one request that carries the payload
+    messages,       // a first one at once, then payload, to the end of the request
+    open_ended,     // a first one, then whenever the client likes
+    small_messages, // the same, each of at most small_message_max bytes
 };
 
 inline constexpr std::size_t small_message_max = 1u << 20;

@@ -288,7 +288,7 @@ void add_persistent_subscriptions(method_table& methods, authorizer& rules,
                 {.serve = [service](call& asked) { return service->read(asked); },
                  .access = stream_rule<wire::ReadReq, needs_of_consumer>(),
                  .kind = call_kind::lasting,
-                 .receives = intake::open_ended,
+                 .receives = intake::small_messages,
                  .lasting = duration::lasts,
                  .features = features});
 }

@@ -15,6 +15,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace immortal::esdb {
 
 namespace {
@@ -64,7 +66,8 @@ struct protocol_server::parts {
                       .passes = with.hash_passes,
                       .at_once = with.hashes_at_once,
                       .queue_max = with.hash_queue_max}),
-              users(store, hasher, clock, random, std::move(executor)) {}
+              users(store, hasher, clock, random, std::move(executor),
+                    std::max<std::size_t>(1, with.hash_queue_max / 2)) {}
         accounts::password_hasher hasher;
         user_directory users;
     };
@@ -86,6 +89,10 @@ struct protocol_server::parts {
                 : caller_limits::undivided(settings.calls_max, settings.unfinished_bytes_max);
         if (settings.security) {
             out.receiving_login_max = std::max<std::size_t>(1, out.receiving_max / 4);
+            out.appending_login_max = std::max<std::size_t>(1, out.appending_max / 4);
+        } else {
+            out.receiving_login_max = out.receiving_max;
+            out.appending_login_max = out.appending_max;
         }
         // What is a little too large is received, and refused by its proper name.
         out.message_size_max = settings.append_bytes_max + settings.append_bytes_max / 4 +

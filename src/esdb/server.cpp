@@ -65,6 +65,7 @@ struct server::state {
           authorizer& rules)
         : settings(std::move(given)), callers(settings.callers),
           gate(settings.receiving_max, settings.receiving_login_max),
+          append_gate(settings.appending_max, settings.appending_login_max),
           certificates(settings.tls ? std::make_shared<certificate_source>(*settings.tls)
                                     : nullptr) {
         host.executor = engine.executor();
@@ -72,8 +73,10 @@ struct server::state {
         host.rules = &rules;
         host.callers = &callers;
         host.gate = &gate;
+        host.append_gate = &append_gate;
         host.first_message_limit = settings.first_message_limit;
         host.message_limit = settings.message_limit;
+        host.answer_limit = settings.answer_limit;
         host.arrived = [this](const std::shared_ptr<call_driver>& arrival) { take(arrival); };
         host.work_begun = [this] { return begin_work(); };
         host.work_ended = [this] { end_work(); };
@@ -99,6 +102,7 @@ struct server::state {
     server_settings settings;
     caller_ledger callers;
     receive_gate gate;
+    receive_gate append_gate;
     const std::shared_ptr<certificate_source> certificates; // null: no TLS
     call_host host;
     std::shared_ptr<grpc::ServerCredentials> credentials; // outlive the server
