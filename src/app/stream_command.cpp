@@ -15,28 +15,23 @@ namespace {
 
 void print_findings(const eventlog::verify_report& found) {
     for (const auto& finding : found.findings) {
-        fmt::print("{} at byte {}: {}{}\n", finding.file, finding.offset, finding.what,
-                   finding.how == eventlog::verify_finding::severity::torn
-                       ? " (never acknowledged; the next start cuts it off)"
-                       : "");
+        fmt::print("{} at byte {}: {}\n", finding.file, finding.offset, finding.what);
     }
     if (found.findings_left_out > 0) {
         fmt::print("and {} more places\n", found.findings_left_out);
     }
     fmt::print("{} segments, {} appends, {} events, {} bytes: {}.\n", found.segments, found.frames,
                found.events, found.bytes, found.sound() ? "sound" : "DAMAGED");
-    if (found.open_elsewhere) {
-        fmt::print("The log is open in another process: it was checked up to position {}, its head "
-                   "when this began.\n",
-                   found.end.value);
-    }
+    fmt::print(
+        "{}It was checked up to position {}, its durable head when this began; nothing behind "
+        "that was acknowledged then.\n",
+        found.open_elsewhere ? "The log is open in another process. " : "", found.end.value);
 }
 
 json::object findings_object(const eventlog::verify_report& found) {
     json::array findings;
     for (const auto& finding : found.findings) {
-        const bool torn = finding.how == eventlog::verify_finding::severity::torn;
-        findings.push_back(json::object{{"severity", torn ? "torn" : "damage"},
+        findings.push_back(json::object{{"severity", "damage"},
                                         {"file", finding.file},
                                         {"offset", finding.offset},
                                         {"what", finding.what}});
@@ -109,11 +104,13 @@ int run_log_verify(const log_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
-    // Without a server it keeps one from starting; beside one it reads what is durable.
-    const auto folder = data_folder::open(loaded->server.data, "immortal log verify",
-                                          data_folder::when_absent::refuse);
-    if (!folder && folder.error().reason != "in_use") {
-        return report(folder.error());
+    {
+        // Only whether it is one: a server may run, or start meanwhile.
+        const auto folder = data_folder::open(loaded->server.data, "immortal log verify",
+                                              data_folder::when_absent::refuse);
+        if (!folder && folder.error().reason != "in_use") {
+            return report(folder.error());
+        }
     }
     base::posix_file_system files;
     const auto events = data_folder::absolute(loaded->server.data) / "events";

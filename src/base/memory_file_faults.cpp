@@ -60,6 +60,7 @@ void memory_file_system::restart(cut_policy policy) {
     state_->synced = std::move(left);
     state_->locked.clear();
     ++state_->life;
+    state_->open_nodes.clear();
     state_->dead = false;
     state_->power_step = ~0ull;
     state_->fail_step = 0;

@@ -25,6 +25,7 @@ struct inode {
     std::string now;
     std::string synced;
     std::vector<change> unsynced;
+    std::size_t opened = 0; // files of it
 };
 
 inline void redo(std::string& to, const change& c) {
@@ -66,6 +67,7 @@ struct memory_file_system::state {
     bool opens_fail = false;
     std::uint64_t opens_left = 0; // before they fail
     std::uint64_t opens = 0;
+    std::set<const inode*> open_nodes; // of this life
     std::size_t open_files = 0;
     std::size_t open_files_most = 0;
 
@@ -82,8 +84,12 @@ struct memory_file_system::state {
         if (!capacity) {
             return free_space;
         }
-        std::uint64_t used = 0;
+        std::set<const inode*> held = open_nodes; // also without a name
         for (const auto& [path, node] : now) {
+            held.insert(node.get());
+        }
+        std::uint64_t used = 0;
+        for (const inode* node : held) {
             used += node->now.size();
         }
         return *capacity - std::min(*capacity, used);

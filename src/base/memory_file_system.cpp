@@ -9,10 +9,15 @@ public:
     open_file(std::shared_ptr<state> of, std::shared_ptr<inode> node)
         : state_(std::move(of)), node_(std::move(node)), life_(state_->life) {
         state_->open_files_most = std::max(state_->open_files_most, ++state_->open_files);
+        ++node_->opened;
+        state_->open_nodes.insert(node_.get());
     }
     ~open_file() override {
         const std::lock_guard lock(state_->mutex);
         --state_->open_files;
+        if (--node_->opened == 0) {
+            state_->open_nodes.erase(node_.get());
+        }
     }
     open_file(const open_file&) = delete;
     open_file& operator=(const open_file&) = delete;

@@ -81,7 +81,7 @@ public:
     void ignore_syncs(bool yes);
     void set_free_space(std::uint64_t bytes);
     // The disk holds so many bytes: free_space() is what is left of them, and a write that does not
-    // fit fails with kind::no_space.
+    // fit fails with kind::no_space. A file without a name takes its room until it is closed.
     void set_capacity(std::uint64_t bytes);
 
     // Damage at rest.

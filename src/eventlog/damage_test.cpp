@@ -1,4 +1,5 @@
 // Damage at rest: cut tails, flipped bits, missing and misplaced files.
+#include "eventlog/backup.hpp"
 #include "eventlog/log_fixture.hpp"
 #include "eventlog/scavenger.hpp"
 #include "eventlog/verify.hpp"
@@ -11,6 +12,49 @@ namespace {
 
 using expected = expected_revision;
 using base::errc;
+
+// Something else happens before a file is opened, or it cannot be opened.
+class busy_files final : public base::file_system {
+public:
+    explicit busy_files(base::file_system& inner) : inner_(inner) {}
+    base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
+                                                        base::open_mode mode) override {
+        if (++opened == busy_at) {
+            work();
+        }
+        if (path == failing) {
+            return std::unexpected(base::file_error{failure, "a planted fault"});
+        }
+        return inner_.open(path, mode);
+    }
+    base::file_status rename(const std::string& from, const std::string& to) override {
+        return inner_.rename(from, to);
+    }
+    base::file_status remove(const std::string& path) override { return inner_.remove(path); }
+    base::file_result<std::vector<std::string>> list(const std::string& folder) override {
+        return inner_.list(folder);
+    }
+    base::file_status make_directory(const std::string& folder) override {
+        return inner_.make_directory(folder);
+    }
+    base::file_status sync_directory(const std::string& folder) override {
+        return inner_.sync_directory(folder);
+    }
+    base::file_result<std::uint64_t> free_space(const std::string& folder) override {
+        return inner_.free_space(folder);
+    }
+    base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
+        return inner_.lock(path);
+    }
+    std::function<void()> work;
+    int opened = 0;
+    int busy_at = 0;
+    std::string failing; // to open
+    base::file_error::kind failure = base::file_error::kind::io;
+
+private:
+    base::file_system& inner_;
+};
 
 class damage_test : public log_fixture {
 protected:
@@ -78,42 +122,6 @@ TEST_F(damage_test, an_open_log_is_checked_up_to_the_head_of_the_beginning) {
 
 // Segments are closed and scavenged while the log is read, at each of the reader's steps in turn.
 TEST_F(damage_test, a_log_that_is_written_and_scavenged_meanwhile_is_sound) {
-    class busy_files final : public base::file_system {
-    public:
-        explicit busy_files(base::file_system& inner) : inner_(inner) {}
-        base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
-                                                            base::open_mode mode) override {
-            if (++opened == busy_at) {
-                work();
-            }
-            return inner_.open(path, mode);
-        }
-        base::file_status rename(const std::string& from, const std::string& to) override {
-            return inner_.rename(from, to);
-        }
-        base::file_status remove(const std::string& path) override { return inner_.remove(path); }
-        base::file_result<std::vector<std::string>> list(const std::string& folder) override {
-            return inner_.list(folder);
-        }
-        base::file_status make_directory(const std::string& folder) override {
-            return inner_.make_directory(folder);
-        }
-        base::file_status sync_directory(const std::string& folder) override {
-            return inner_.sync_directory(folder);
-        }
-        base::file_result<std::uint64_t> free_space(const std::string& folder) override {
-            return inner_.free_space(folder);
-        }
-        base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
-            return inner_.lock(path);
-        }
-        std::function<void()> work;
-        int opened = 0;
-        int busy_at = 0;
-
-    private:
-        base::file_system& inner_;
-    };
     reopen();
     std::uint64_t next = 5000;
     for (int busy_at = 1; busy_at < 12; ++busy_at) {
@@ -141,6 +149,38 @@ TEST_F(damage_test, a_log_that_is_written_and_scavenged_meanwhile_is_sound) {
                           << finding.what;
         }
     }
+}
+
+TEST_F(damage_test, a_server_may_start_while_a_stopped_log_is_checked) {
+    for (int busy_at = 1; busy_at < 6; ++busy_at) {
+        open_.reset();
+        const std::uint64_t events = verify(folder, disk)->events;
+        busy_files files(disk);
+        files.busy_at = busy_at;
+        files.work = [&] {
+            ASSERT_NO_FATAL_FAILURE(reopen());
+            EXPECT_TRUE(append("c-1", expected::any(),
+                               events_of(6000 + static_cast<std::uint64_t>(busy_at) * 10, 1, 900)));
+        };
+        const auto report = verify(folder, files);
+        ASSERT_TRUE(report) << report.error().message;
+        EXPECT_TRUE(report->sound());
+        EXPECT_FALSE(report->open_elsewhere);
+        EXPECT_EQ(report->events, events + (busy_at == 1 ? 1 : 0)) << "the anchor's opening is 1";
+    }
+}
+
+TEST_F(damage_test, a_restore_marker_that_cannot_be_read_refuses_the_start) {
+    disk.set_contents(std::string(folder) + "/" + restore_marker, "");
+    busy_files files(disk);
+    files.failing = std::string(folder) + "/" + restore_marker;
+    for (const auto failure : {base::file_error::kind::too_many_open, base::file_error::kind::io}) {
+        files.failure = failure;
+        const auto opened = log::open(settings, files, clock, random, nullptr);
+        ASSERT_FALSE(opened);
+        EXPECT_EQ(opened.error().code, base::errc::unavailable);
+    }
+    EXPECT_EQ(try_open().error().code, base::errc::corrupt);
 }
 
 TEST_F(damage_test, revisions_are_checked_in_bounded_memory) {
@@ -293,8 +333,11 @@ TEST_F(damage_test, what_was_never_acknowledged_is_cut_and_kept) {
     for (const std::string& tail : {std::string("x"), std::string(63, 'y'), std::string(5000, '\0'),
                                     sound.substr(256, 300)}) {
         disk.set_contents(path, sound + tail);
-        EXPECT_TRUE(verify(folder, disk)->sound());
-        EXPECT_EQ(verify(folder, disk)->findings.size(), 1u);
+        const auto report = verify(folder, disk);
+        ASSERT_TRUE(report) << report.error().message;
+        EXPECT_TRUE(report->sound());
+        EXPECT_TRUE(report->findings.empty());
+        EXPECT_EQ(report->bytes, report->end.value) << "up to the head anchor";
         reopen();
         EXPECT_EQ(everything().size(), before_.size());
         EXPECT_EQ(disk.contents(path).size(), sound.size());
@@ -307,6 +350,26 @@ TEST_F(damage_test, what_was_never_acknowledged_is_cut_and_kept) {
         open_.reset();
     }
     reopen();
+    EXPECT_TRUE(append("a-1", expected::any(), events_of(1000, 1)));
+}
+
+TEST_F(damage_test, on_a_full_disk_what_was_never_acknowledged_is_cut_and_not_kept) {
+    const std::string path = segment_path(last_);
+    const std::string sound = disk.contents(path);
+    const std::string tail(5000, 'y');
+    disk.set_contents(path, sound + tail);
+    std::uint64_t used = 0;
+    for (const std::string& name : disk.list(folder).value()) {
+        used += disk.contents(std::string(folder) + "/" + name).size();
+    }
+    disk.set_capacity(used + 100); // room for a part of the copy
+    ASSERT_NO_FATAL_FAILURE(reopen());
+    EXPECT_EQ(everything().size(), before_.size());
+    EXPECT_EQ(disk.contents(path), sound);
+    for (const std::string& name : disk.list(folder).value()) {
+        EXPECT_FALSE(name.ends_with(".torn")) << name;
+    }
+    disk.set_capacity(1u << 20u);
     EXPECT_TRUE(append("a-1", expected::any(), events_of(1000, 1)));
 }
 

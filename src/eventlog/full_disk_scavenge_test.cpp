@@ -33,6 +33,7 @@ protected:
         }
         return sum;
     }
+    std::uint64_t free_bytes() { return disk.free_space(folder).value(); }
     std::size_t visible() {
         std::size_t count = 0;
         for (const recorded_event& event : everything()) {
@@ -64,6 +65,96 @@ TEST_F(full_disk_scavenging, without_a_reserve_says_what_is_missing) {
     EXPECT_EQ(done.state, scavenge_state::failed);
     EXPECT_NE(done.problem.find("too little space"), std::string::npos) << done.problem;
     expect_sound();
+}
+
+// The reserve's own room is that of the writer when it was not there before.
+TEST_F(full_disk_scavenging, makes_no_reserve_in_the_room_that_is_kept_free) {
+    ASSERT_TRUE(disk.remove(std::string(folder) + "/" + scavenge_reserve_name));
+    settings.free_space_min = 2 * settings.segment_size;
+    disk.set_capacity(1u << 30u);
+    reopen();
+    const std::uint64_t room = settings.free_space_min + 100; // for no new form
+    disk.set_capacity(used() + room);
+    const auto done = scavenge();
+    EXPECT_EQ(done.state, scavenge_state::failed);
+    EXPECT_NE(done.problem.find("too little space"), std::string::npos) << done.problem;
+    EXPECT_EQ(reserve_bytes(), 0u);
+    EXPECT_EQ(free_bytes(), room) << "as much as before";
+    EXPECT_EQ(open_->state(), log_state::writable);
+}
+
+TEST_F(full_disk_scavenging, threads_do_not_count_on_the_same_room) {
+    ASSERT_TRUE(disk.remove(std::string(folder) + "/" + scavenge_reserve_name));
+    std::uint64_t most = 0;
+    for (const segment_gain& gain : scavenge({.mode = scavenge_mode::measure}).gains) {
+        most = std::max(most, gain.bytes_after);
+    }
+    ASSERT_GT(most, 0u);
+    disk.set_capacity(used() + most);
+    // So slow that each thread has begun before one has ended.
+    const auto done = scavenge({.threads = 8, .bytes_per_second = 200'000});
+    EXPECT_EQ(done.state, scavenge_state::completed) << done.problem;
+    EXPECT_EQ(done.events_removed, 28u + 2u);
+    expect_sound();
+}
+
+TEST_F(full_disk_scavenging, room_that_somebody_else_took_is_waited_for) {
+    disk.set_capacity(1u << 20u);
+    bool first = true;
+    const auto id = open_->scavenges().start({}, [&](const scavenge_status& status) {
+        if (status.segments_measured == status.segments_total && status.segments_total > 0 &&
+            std::exchange(first, false)) {
+            disk.fail_at(disk.steps() + 2, base::file_error::kind::no_space, false);
+        }
+    });
+    ASSERT_TRUE(id);
+    open_->scavenges().wait(scavenger::wait_how::to_the_end);
+    const auto done = open_->scavenges().status();
+    EXPECT_FALSE(first);
+    EXPECT_EQ(done.state, scavenge_state::completed) << done.problem;
+    EXPECT_EQ(done.events_removed, 28u + 2u);
+    expect_sound();
+}
+
+TEST_F(full_disk_scavenging, a_new_file_counts_also_when_its_folder_is_not_synced) {
+    settings.open_segments_max = 1;
+    disk.set_capacity(1u << 20u);
+    reopen();
+    const std::size_t seen = visible();
+    const std::size_t before = everything().size();
+    disk.fail_all(base::memory_file_system::step_kind::folder_sync);
+    EXPECT_EQ(scavenge().state, scavenge_state::failed);
+    disk.fail_all({});
+    EXPECT_EQ(visible(), seen);
+    EXPECT_LT(everything().size(), before);
+    EXPECT_EQ(scavenge().state, scavenge_state::completed);
+    EXPECT_EQ(everything().size(), seen);
+    expect_sound();
+}
+
+TEST(scavenge_reserve, one_that_is_too_small_makes_room_for_a_whole_one) {
+    base::memory_file_system disk;
+    const std::string path = std::string("/log/") + scavenge_reserve_name;
+    disk.set_contents(path, std::string(3000, 'x'));
+    disk.set_capacity(4096 + 100);
+    scavenge_reserve reserve(disk, "/log", 4096);
+    EXPECT_FALSE(reserve.keep(101).value());
+    EXPECT_EQ(disk.contents(path).size(), 3000u);
+    EXPECT_TRUE(reserve.keep(100).value());
+    EXPECT_EQ(disk.contents(path).size(), 4096u);
+}
+
+TEST(scavenge_reserve, that_cannot_be_made_whole_again_does_not_stay) {
+    base::memory_file_system disk;
+    disk.set_contents("/log/lent", std::string(3000, 'x'));
+    disk.set_capacity(3500);
+    scavenge_reserve reserve(disk, "/log", 4096);
+    EXPECT_FALSE(reserve.take_back("/log/lent"));
+    EXPECT_TRUE(disk.list("/log").value().empty());
+    disk.set_contents("/log/lent", std::string(3000, 'x'));
+    disk.fail_all(base::memory_file_system::step_kind::rename);
+    EXPECT_FALSE(reserve.take_back("/log/lent"));
+    EXPECT_TRUE(disk.list("/log").value().empty());
 }
 
 TEST_F(full_disk_scavenging, begins_with_the_biggest_gain) {

@@ -172,6 +172,10 @@ base::result<std::unique_ptr<log>> log::open(log_settings settings, base::file_s
         marker) {
         return fail(errc::corrupt, "a restore into this folder was not finished: run `immortal "
                                    "restore` again");
+    } else if (marker.error().what != base::file_error::kind::not_found) {
+        base::log_error("eventlog", "whether a restore was not finished could not be read",
+                        {{"cause", marker.error().text}});
+        return fail(base::to_error(marker.error()));
     }
     scavenge_reserve reserve(files, settings.folder, settings.scavenge_reserve_bytes);
     if (auto cleared = remove_unfinished_rewrites(files, settings.folder, reserve); !cleared) {

@@ -158,6 +158,9 @@ log_scavenger::work log_scavenger::begin() {
         base::log_error("eventlog", "a scavenge could not begin", {{"cause", done.error().text}});
         shared.problem = base::to_error(done.error());
     }
+    const auto present = // one that is not wanted is removed
+        reserve_.is_wanted() ? reserve_.holds(reserve_.bytes()) : reserve_.keep(0);
+    shared.had_reserve = present && *present;
     const std::lock_guard lock(mutex_);
     for (auto& one : segments) {
         if (one->number() >= status_.options.from_segment) {
@@ -185,7 +188,9 @@ void log_scavenger::finish(work& shared) {
     if (status().options.mode == scavenge_mode::rewrite) {
         const std::lock_guard one_at_a_time(reserve_mutex_);
         if (parts_.segments.all().size() > 1) {
-            if (const auto kept = reserve_.keep(2 * parts_.free_space_min); !kept) {
+            // One that was there is there again; a new one does not make writes be refused.
+            const std::uint64_t beside = shared.had_reserve ? 0 : 2 * parts_.free_space_min;
+            if (const auto kept = reserve_.keep(beside); !kept) {
                 base::log_warning("eventlog", "the reserve for scavenges could not be made",
                                   {{"cause", kept.error().text}});
             }
@@ -309,27 +314,56 @@ base::status log_scavenger::measure(work& shared, item& one, scavenge_rules& rul
     return {};
 }
 
+base::result<bool> log_scavenger::promise_room(work& shared, const segment_rewrite& what,
+                                               std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    auto room = has_room(what, shared.promised_bytes + bytes);
+    shared.promised_bytes += room && *room ? bytes : 0;
+    return room;
+}
+
 base::status log_scavenger::rewrite_one(work& shared, item& one, scavenge_rules& rules) {
     const segment_rewrite what = rewrite_of(shared, one, rules);
-    const auto room = has_room(what, one.gain.bytes_after);
+    const auto room = promise_room(shared, what, one.gain.bytes_after);
     if (!room) {
         return fail(room.error());
     }
-    if (*room) {
-        return replace(one, rewrite(what, one.gain, nullptr));
+    return *room ? rewrite_beside(shared, one, what) : rewrite_in_reserve(shared, one, what);
+}
+
+base::status log_scavenger::rewrite_beside(work& shared, const item& one,
+                                           const segment_rewrite& what) {
+    auto written = rewrite(what, one.gain, nullptr);
+    const bool no_room = !written && written.error().code == errc::exhausted;
+    auto done = no_room ? base::status{} : replace(one, std::move(written));
+    if (no_room) { // somebody else took it
+        keep_for_later(shared, one);
     }
+    const std::lock_guard lock(mutex_);
+    shared.promised_bytes -= one.gain.bytes_after;
+    return done;
+}
+
+base::status log_scavenger::rewrite_in_reserve(work& shared, const item& one,
+                                               const segment_rewrite& what) {
     const std::lock_guard one_at_a_time(reserve_mutex_);
-    auto reserved = reserve_.keep(0);
+    // One that was not there is not made here: there is no room beside what is kept free.
+    auto reserved = shared.had_reserve ? reserve_.keep(0) : reserve_.is_wanted();
     reserved = reserved && *reserved ? reserve_.holds(one.gain.bytes_after) : reserved;
-    if (reserved && *reserved) {
-        const auto done = replace(one, rewrite(what, one.gain, &reserve_));
-        // The next one's room, before anybody else takes it.
-        if (const auto kept = reserve_.keep(0); !kept) {
-            base::log_warning("eventlog", "the reserve for scavenges could not be made again",
-                              {{"cause", kept.error().text}});
-        }
-        return done;
+    if (!reserved || !*reserved) {
+        keep_for_later(shared, one);
+        return {};
     }
+    auto done = replace(one, rewrite(what, one.gain, &reserve_));
+    // The next one's room, before anybody else takes it.
+    if (const auto kept = shared.had_reserve ? reserve_.keep(0) : false; !kept) {
+        base::log_warning("eventlog", "the reserve for scavenges could not be made again",
+                          {{"cause", kept.error().text}});
+    }
+    return done;
+}
+
+void log_scavenger::keep_for_later(work& shared, const item& one) {
     const std::lock_guard lock(mutex_);
     shared.no_room = base::error{
         errc::exhausted, fmt::format("there is too little space to rewrite a segment: {} bytes are "
@@ -337,7 +371,6 @@ base::status log_scavenger::rewrite_one(work& shared, item& one, scavenge_rules&
                                      "there: free some space",
                                      one.gain.bytes_after, parts_.free_space_min)};
     shared.kept.push_back(one);
-    return {};
 }
 
 base::status log_scavenger::replace(const item& one, base::result<rewritten_segment> found) {
@@ -351,7 +384,7 @@ base::status log_scavenger::replace(const item& one, base::result<rewritten_segm
     ++status_.segments_rewritten;
     status_.events_removed += found->events_removed;
     status_.bytes_saved += found->bytes_saved;
-    return {};
+    return found->unsynced ? base::status(fail(std::move(*found->unsynced))) : base::status{};
 }
 
 bool log_scavenger::go_on(std::uint64_t bytes) {

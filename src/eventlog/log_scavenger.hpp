@@ -63,6 +63,8 @@ private:
         std::vector<item> kept;  // measured: something is gained; rewriting: there was no room
         base::position end;      // the fixed point the rules look at
         base::utc_time now;
+        bool had_reserve = false;         // when it began
+        std::uint64_t promised_bytes = 0; // of room, to segments that are being rewritten
         std::optional<base::error> problem;
         std::optional<base::error> no_room;
     };
@@ -79,6 +81,15 @@ private:
                                              scavenge_rules& rules);
     [[nodiscard]] base::status measure(work& shared, item& one, scavenge_rules& rules);
     [[nodiscard]] base::status rewrite_one(work& shared, item& one, scavenge_rules& rules);
+    // Whether there is room for so many bytes beside what was promised; then they are promised.
+    [[nodiscard]] base::result<bool> promise_room(work& shared, const segment_rewrite& what,
+                                                  std::uint64_t bytes);
+    [[nodiscard]] base::status rewrite_beside(work& shared, const item& one,
+                                              const segment_rewrite& what);
+    [[nodiscard]] base::status rewrite_in_reserve(work& shared, const item& one,
+                                                  const segment_rewrite& what);
+    // It is tried again when others were rewritten.
+    void keep_for_later(work& shared, const item& one);
     [[nodiscard]] base::status replace(const item& one, base::result<rewritten_segment> found);
     // Waits as long as the limit of bytes asks for; false: stop.
     bool go_on(std::uint64_t bytes);

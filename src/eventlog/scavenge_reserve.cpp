@@ -8,13 +8,18 @@ using base::file_error;
 using base::file_result;
 using base::file_status;
 
-file_result<bool> scavenge_reserve::holds(std::uint64_t bytes) {
+file_result<std::optional<std::uint64_t>> scavenge_reserve::size() {
     const auto opened = files_.open(path(), base::open_mode::read);
     if (!opened && opened.error().what == file_error::kind::not_found) {
-        return false;
+        return std::nullopt;
     }
-    const auto size = opened ? (*opened)->size() : std::unexpected(opened.error());
-    return size ? file_result<bool>(*size >= bytes) : std::unexpected(size.error());
+    return opened ? (*opened)->size() : std::unexpected(opened.error());
+}
+
+file_result<bool> scavenge_reserve::holds(std::uint64_t bytes) {
+    const auto present = size();
+    return present ? file_result<bool>(*present && **present >= bytes)
+                   : std::unexpected(present.error());
 }
 
 file_result<bool> scavenge_reserve::keep(std::uint64_t free_min) {
@@ -22,15 +27,19 @@ file_result<bool> scavenge_reserve::keep(std::uint64_t free_min) {
         static_cast<void>(files_.remove(path())); // of a time when it was wanted
         return false;
     }
-    const auto present = holds(bytes_);
-    if (!present || *present) {
-        return present;
+    const auto present = size();
+    if (!present) {
+        return std::unexpected(present.error());
+    }
+    const std::uint64_t replaced = present->value_or(0);
+    if (replaced >= bytes_) {
+        return true;
     }
     const auto free = files_.free_space(folder_);
     if (!free) {
         return std::unexpected(free.error());
     }
-    if (*free < free_min + bytes_) {
+    if (*free + replaced < free_min + bytes_) {
         return false;
     }
     if (auto made = make(); !made) {
@@ -65,10 +74,15 @@ file_result<std::unique_ptr<base::file>> scavenge_reserve::lend(const std::strin
 
 file_status scavenge_reserve::take_back(const std::string& source) {
     if (auto renamed = files_.rename(source, path()); !renamed) {
+        static_cast<void>(files_.remove(source));
         return renamed;
     }
     const auto file = files_.open(path(), base::open_mode::read_write);
-    return file ? (*file)->allocate(bytes_) : std::unexpected(file.error());
+    auto whole = file ? (*file)->allocate(bytes_) : std::unexpected(file.error());
+    if (!whole) {
+        static_cast<void>(files_.remove(path()));
+    }
+    return whole;
 }
 
 } // namespace immortal::eventlog

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace immortal::eventlog {
@@ -23,14 +24,15 @@ public:
         : files_(files), folder_(std::move(folder)), bytes_(bytes) {}
 
     // Removes it if it is not wanted. Makes it durably if it is wanted, is not there, and
-    // `free_min` bytes stay free beside it. True: it is there. After an error nothing of it is
-    // left.
+    // `free_min` bytes stay free beside it. True: it is there. One that is too small makes room for
+    // it. After an error of making it nothing of it is left.
     [[nodiscard]] base::file_result<bool> keep(std::uint64_t free_min);
     // Whether it is there and holds `bytes`.
     [[nodiscard]] base::file_result<bool> holds(std::uint64_t bytes);
     // Makes it the file at `path`, open for writing.
     [[nodiscard]] base::file_result<std::unique_ptr<base::file>> lend(const std::string& path);
-    // The other way round: the file at `path` is the reserve again.
+    // The other way round: the file at `path` is the reserve again. After an error neither is left,
+    // unless it could not be removed.
     [[nodiscard]] base::file_status take_back(const std::string& path);
 
     [[nodiscard]] bool is_wanted() const { return bytes_ > 0; }
@@ -38,6 +40,8 @@ public:
 
 private:
     [[nodiscard]] std::string path() const { return folder_ + "/" + scavenge_reserve_name; }
+    // Empty: it is not there.
+    [[nodiscard]] base::file_result<std::optional<std::uint64_t>> size();
     [[nodiscard]] base::file_status make();
 
     base::file_system& files_;

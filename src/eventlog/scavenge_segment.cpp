@@ -277,15 +277,17 @@ base::result<rewritten_segment> rewrite(const segment_rewrite& what, const segme
                       : base::result<std::shared_ptr<segment>>(fail(header.error()));
     const auto after = now ? (*file)->size() : 0;
     file->reset();
-    if (!now || !after) {
+    const auto placed = now && after ? what.files.rename(unfinished, path) : base::file_status{};
+    if (!now || !after || !placed) {
+        now = now ? base::result<std::shared_ptr<segment>>(
+                        environment(after ? placed.error() : after.error()))
+                  : std::move(now);
         // What cannot be put away now is put away by the next scavenge or start.
         (void)(reserve == nullptr ? what.files.remove(unfinished) : reserve->take_back(unfinished));
-        return now ? environment(after.error()) : fail(std::move(now.error()));
+        return fail(std::move(now.error()));
     }
-    auto placed = what.files.rename(unfinished, path);
-    placed = placed ? what.files.sync_directory(what.folder) : placed;
-    if (!placed) {
-        return environment(placed.error());
+    if (const auto synced = what.files.sync_directory(what.folder); !synced) {
+        out.unsynced = environment(synced.error()).error();
     }
     out.now = std::move(*now);
     out.bytes_saved = gain.bytes_before - std::min(gain.bytes_before, *after);

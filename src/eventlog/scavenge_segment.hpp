@@ -37,15 +37,17 @@ struct rewritten_segment {
     std::shared_ptr<segment> now;
     std::uint64_t events_removed = 0;
     std::uint64_t bytes_saved = 0; // on disk
+    // It stands in the old file's place, but may not after a power cut: the folder's sync failed.
+    std::optional<base::error> unsynced;
 };
 
-// Whether the new form, of `bytes`, can be written beside the old file. Errors: unavailable.
+// Whether new forms, of `bytes` together, can be written beside the old files. Errors: unavailable.
 [[nodiscard]] base::result<bool> has_room(const segment_rewrite& what, std::uint64_t bytes);
 
 // Writes the segment anew under another name, reads it back, and puts it in the place of the old
 // file, durably. `reserve`: what it is written into; null: a new file. Errors: corrupt (the old
 // file is damaged, or the new one was not what was written), exhausted (too little space),
-// cancelled, unavailable, those of `removes`. After an error the old file stands, or the new one.
+// cancelled, unavailable, those of `removes`. After an error the old file stands.
 [[nodiscard]] base::result<rewritten_segment>
 rewrite(const segment_rewrite& what, const segment_gain& gain, scavenge_reserve* reserve);
 

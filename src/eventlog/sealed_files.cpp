@@ -46,6 +46,12 @@ void segment_file::seal(std::shared_ptr<sealed_files> among, std::string path) {
     open_.reset(); // with what is needed to write it; who reads now holds it until the end
 }
 
+void segment_file::release() {
+    IMMORTAL_ASSERT(among_ != nullptr);
+    among_->forget(*this);
+    close();
+}
+
 void segment_file::close() {
     const std::lock_guard lock(mutex_);
     open_.reset();

@@ -54,6 +54,8 @@ public:
     // It is no longer written, and open only when it is needed. `path`: where it stands. Its
     // contents may be replaced there by those of the same segment after a scavenge.
     void seal(std::shared_ptr<sealed_files> among, std::string path);
+    // Closes the file until the next read. Preconditions: sealed.
+    void release();
 
     // Errors: also those of opening it.
     base::file_result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override;

@@ -22,6 +22,7 @@ void segment_list::replace(std::shared_ptr<segment> same) {
     IMMORTAL_ASSERT(index < segments_.size() && segments_[index]->first() == same->first());
     IMMORTAL_ASSERT(index + 1 < segments_.size()); // the last one is written
     same->seal(sealed_, folder_);
+    segments_[index]->release_file(); // who reads it next opens the new one
     segments_[index] = std::move(same);
 }
 

@@ -24,6 +24,8 @@ public:
     void seal(std::shared_ptr<sealed_files> among, const std::string& folder) {
         file_.seal(std::move(among), folder + "/" + name());
     }
+    // Closes its file until the next read. Preconditions: sealed.
+    void release_file() const { file_.release(); }
 
     [[nodiscard]] std::uint32_t number() const { return header_.number; }
     [[nodiscard]] std::string name() const { return format::segment_name(header_.number); }
@@ -57,8 +59,9 @@ public:
 
     // The one before it is sealed.
     void add(std::shared_ptr<segment> next);
-    // Puts `same` in the place of the segment with its number and positions. Readers that hold the
-    // old one go on with it.
+    // Puts `same`, whose file stands in the old one's place, in the place of the segment with its
+    // number and positions. Readers that hold the old one go on with it; its file is closed, so
+    // that its room is free when the reads of this moment have ended.
     void replace(std::shared_ptr<segment> same);
     // The segment whose bytes include `at`, or the last one.
     [[nodiscard]] std::shared_ptr<segment> find(base::position at) const;

@@ -34,9 +34,10 @@ base::file_status copy(base::file& from, std::uint64_t begin, std::uint64_t end,
     return {};
 }
 
-base::file_status keep_torn(base::file_system& files, const std::string& folder, base::file& from,
-                            const std::string& name, std::uint64_t offset, std::uint64_t size) {
-    const std::string torn = folder + fmt::format("/{}.at-{:012}.torn", name, offset);
+// The bytes from `offset` to `size` as a file of their own, durably.
+base::file_status write_torn(base::file_system& files, const std::string& folder,
+                             const std::string& torn, base::file& from, std::uint64_t offset,
+                             std::uint64_t size) {
     if (auto removed = files.remove(torn);
         !removed && removed.error().what != file_error::kind::not_found) {
         return removed;
@@ -52,6 +53,25 @@ base::file_status keep_torn(base::file_system& files, const std::string& folder,
         return done;
     }
     return files.sync_directory(folder);
+}
+
+// A start needs no space: on a full disk the bytes are not kept.
+base::file_status keep_torn(base::file_system& files, const std::string& folder, base::file& from,
+                            const std::string& name, std::uint64_t offset, std::uint64_t size) {
+    const std::string torn = folder + fmt::format("/{}.at-{:012}.torn", name, offset);
+    auto kept = write_torn(files, folder, torn, from, offset, size);
+    if (kept || kept.error().what != file_error::kind::no_space) {
+        return kept;
+    }
+    auto removed = files.remove(torn);
+    if (!removed && removed.error().what != file_error::kind::not_found) {
+        return removed;
+    }
+    base::log_error("eventlog",
+                    "the disk is full: a torn tail, which was never acknowledged, is cut and not "
+                    "kept",
+                    {{"segment", name}, {"offset", offset}, {"bytes", size - offset}});
+    return {};
 }
 
 } // namespace

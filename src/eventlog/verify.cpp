@@ -13,14 +13,14 @@ namespace {
 
 using base::errc;
 using base::fail;
-using severity = verify_finding::severity;
 
 std::unexpected<base::error> environment(const base::file_error& problem) {
     base::log_error("eventlog", "the log could not be verified", {{"cause", problem.text}});
     return fail(base::to_error(problem));
 }
 
-enum class log_use : std::uint8_t { ours, open_elsewhere };
+// When the checking began.
+enum class log_use : std::uint8_t { stopped, open_elsewhere };
 
 class verification {
 public:
@@ -41,19 +41,15 @@ private:
     base::status check_revisions(std::uint32_t number);
     [[nodiscard]] std::uint64_t size_to_check(const segment_walk& walk) const;
 
-    void add(severity how, std::string file, std::uint64_t offset, std::string what) {
-        report_.damaged_places += how == severity::damage ? 1 : 0;
+    void add(std::string file, std::uint64_t offset, std::string what) {
+        ++report_.damaged_places;
         if (report_.findings.size() < verify_report::findings_max) {
-            report_.findings.push_back({how, std::move(file), offset, std::move(what)});
+            report_.findings.push_back({std::move(file), offset, std::move(what)});
         } else {
             ++report_.findings_left_out;
         }
         IMMORTAL_ASSERT(report_.damaged_places <=
                         report_.findings.size() + report_.findings_left_out);
-    }
-    void find(std::string file, std::uint64_t offset, base::position at, std::string what) {
-        const bool unknown = use_ == log_use::ours && anchor_ && at >= anchor_->end;
-        add(unknown ? severity::torn : severity::damage, std::move(file), offset, std::move(what));
     }
     // There is a gap: revisions can be checked up to here.
     void lose_track(base::position at) {
@@ -88,7 +84,7 @@ base::status verification::read_anchor() {
             return fail(errc::already_exists, "the event log is being made by another process",
                         "in_use");
         }
-        add(severity::damage, "anchor", 0, anchor ? "both slots are damaged" : "it is missing");
+        add("anchor", 0, anchor ? "both slots are damaged" : "it is missing");
         return {};
     }
     anchor_ = **anchor;
@@ -109,7 +105,7 @@ base::status verification::look_into_folder() {
         report_.torn_files += name.ends_with(".torn") ? 1 : 0;
         const auto number = format::segment_number(name);
         any = any || number || name == "anchor";
-        if (number && use_ == log_use::ours) {
+        if (number && !anchor_) {
             last_ = std::max(last_, *number);
         }
     }
@@ -122,7 +118,7 @@ base::status verification::look_into_folder() {
     if (use_ == log_use::open_elsewhere) {
         return fail(errc::already_exists, "a restore is writing into this folder", "in_use");
     }
-    add(severity::damage, restore_marker, 0, "a restore into this folder was not finished");
+    add(restore_marker, 0, "a restore into this folder was not finished");
     return {};
 }
 
@@ -138,9 +134,9 @@ base::result<verify_report> verification::run() {
         return fail(std::move(done.error()));
     }
     if (anchor_ && is_whole_ && state_.end < anchor_->end) {
-        find(format::segment_name(last_), 0, state_.end, "the log's tail is missing");
+        add(format::segment_name(last_), 0, "the log's tail is missing");
     } else if (anchor_ && is_whole_ && !met_) {
-        add(severity::damage, "anchor", 0, "the hash chain does not agree with the head anchor");
+        add("anchor", 0, "the hash chain does not agree with the head anchor");
     }
     lose_track(state_.end);
     report_.end = state_.end;
@@ -150,11 +146,10 @@ base::result<verify_report> verification::run() {
     return std::move(report_);
 }
 
-// Of the last segment of a log that is written meanwhile: what the anchor covers.
+// Of the last segment, which may be written meanwhile: what the anchor covers.
 std::uint64_t verification::size_to_check(const segment_walk& walk) const {
     const segment& one = *walk.entered();
-    const bool grows = use_ == log_use::open_elsewhere && one.number() == anchor_->segment;
-    IMMORTAL_ASSERT(use_ == log_use::ours || anchor_);
+    const bool grows = anchor_ && one.number() == anchor_->segment;
     return grows ? std::min(walk.size(), one.offset_of(std::max(anchor_->end, one.first())))
                  : walk.size();
 }
@@ -163,7 +158,7 @@ base::status verification::check_segment(std::uint32_t number) {
     const std::string name = format::segment_name(number);
     auto walk = segment_walk::open(files_, folder_, number);
     if (!walk && walk.error().what == base::file_error::kind::not_found) {
-        find(name, 0, state_.end, "the segment is missing");
+        add(name, 0, "the segment is missing");
         lose_track(state_.end);
         return {};
     }
@@ -183,7 +178,7 @@ base::status verification::check_segment(std::uint32_t number) {
         return environment(fault.error());
     }
     if (*fault) {
-        find(name, (*fault)->offset, state_.end, (*fault)->what);
+        add(name, (*fault)->offset, (*fault)->what);
         lose_track(state_.end);
         return {};
     }
@@ -192,7 +187,7 @@ base::status verification::check_segment(std::uint32_t number) {
         return environment(contents.error());
     }
     if (*contents) {
-        find(name, (*contents)->offset, (*contents)->at, (*contents)->what);
+        add(name, (*contents)->offset, (*contents)->what);
     }
     return check_frames(*walk);
 }
@@ -203,7 +198,7 @@ base::status verification::check_frames(segment_walk& walk) {
     const base::position end{one.first().value + size};
     report_.bytes += size;
     if (size < one.offset_of(one.first_frame())) { // the anchor is that of another log
-        find(one.name(), size, one.first(), "the head anchor's end lies in the segment's header");
+        add(one.name(), size, "the head anchor's end lies in the segment's header");
         lose_track(one.first());
         return {};
     }
@@ -215,7 +210,7 @@ base::status verification::check_frames(segment_walk& walk) {
     const std::uint64_t frames = state_.frames;
     auto fault = walk.scan(size, state_, hasher_, visit);
     while (fault && *fault) {
-        find(one.name(), (*fault)->offset, (*fault)->at, (*fault)->what);
+        add(one.name(), (*fault)->offset, (*fault)->what);
         lose_track((*fault)->at);
         const auto passed = pass_damaged_frame(one, size, state_);
         if (!passed) {
@@ -223,8 +218,7 @@ base::status verification::check_frames(segment_walk& walk) {
         }
         if (!*passed) { // nothing more can be found here
             if (state_.end < end) {
-                find(one.name(), one.offset_of(state_.end), state_.end,
-                     "a frame's header is damaged");
+                add(one.name(), one.offset_of(state_.end), "a frame's header is damaged");
                 state_.end = end;
             }
             break;
@@ -257,8 +251,7 @@ void verification::check_revision(const segment& one, const record_view& record)
         return known.file == one.name() && known.offset == offset;
     });
     if (!is_known) {
-        find(one.name(), offset, record.position,
-             "an event's revision does not follow its stream's last one");
+        add(one.name(), offset, "an event's revision does not follow its stream's last one");
     }
 }
 
@@ -313,8 +306,8 @@ base::status verification::check_revisions(std::uint32_t number) {
         return environment(walked.error());
     }
     if (*walked) {
-        find(one.name(), (*walked)->offset, (*walked)->at,
-             (*walked)->what + ", which an earlier reading did not find");
+        add(one.name(), (*walked)->offset,
+            (*walked)->what + ", which an earlier reading did not find");
     }
     return {};
 }
@@ -323,12 +316,15 @@ base::status verification::check_revisions(std::uint32_t number) {
 
 base::result<verify_report> verify(const std::string& folder, base::file_system& files,
                                    const verify_options& options) {
-    const auto lock = files.lock(folder + "/lock");
+    auto lock = files.lock(folder + "/lock");
     if (!lock && lock.error().what != base::file_error::kind::in_use) {
         return fail(base::to_error(lock.error()));
     }
-    return verification(folder, files, lock ? log_use::ours : log_use::open_elsewhere, options)
-        .run();
+    const log_use use = lock ? log_use::stopped : log_use::open_elsewhere;
+    if (lock) {
+        lock->reset(); // the log may be opened meanwhile
+    }
+    return verification(folder, files, use, options).run();
 }
 
 } // namespace immortal::eventlog

@@ -13,12 +13,8 @@
 
 namespace immortal::eventlog {
 
+// Damage at or below the head anchor: the log does not start.
 struct verify_finding {
-    enum class severity : std::uint8_t {
-        damage, // at or below the head anchor: the log does not start
-        torn,   // beyond it: never acknowledged, the next start cuts it off
-    };
-    severity how = severity::damage;
     std::string file;
     std::uint64_t offset = 0;
     std::string what;
@@ -33,9 +29,8 @@ struct verify_report {
     static constexpr std::size_t findings_max = 1000;
 
     base::log_identity log;
-    bool open_elsewhere = false; // a process has the log open: only what stands before `end`
-                                 // was looked at
-    base::position end;          // of what was checked
+    bool open_elsewhere = false; // a process had the log open when this began
+    base::position end;          // of what was checked: the durable head when this began
     std::uint64_t segments = 0;
     std::uint64_t frames = 0;
     std::uint64_t events = 0;
@@ -52,11 +47,12 @@ struct verify_report {
 
 // Checks the head anchor, every segment's header, every frame's header and place, the hash chain,
 // and every record: checksum, order of positions and times, revisions of each stream without a gap.
-// After damage it goes on with the next frame or segment that can be found. Takes the folder's lock
-// while it works; when another process holds it, the log is checked beside that process, up to the
-// durable head of the beginning, and a scavenge may go on meanwhile. Memory is bounded by the
-// options and the largest frame. Errors: not_found (no log in `folder`), already_exists with reason
-// "in_use" (a restore writes into the folder, or the log is being made), unavailable.
+// After damage it goes on with the next frame or segment that can be found. The log is checked up
+// to the durable head of the beginning (without an anchor: all of it); what stands behind it was
+// never acknowledged. The folder's lock is not held: a process may have the log open, open it
+// meanwhile, write and scavenge. Memory is bounded by the options and the largest frame. Errors:
+// not_found (no log in `folder`), already_exists with reason "in_use" (a restore writes into the
+// folder, or the log is being made), unavailable.
 [[nodiscard]] base::result<verify_report>
 verify(const std::string& folder, base::file_system& files, const verify_options& options = {});
 
