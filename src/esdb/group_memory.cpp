@@ -67,9 +67,12 @@ group_memory::share::share(group_memory& memory, std::function<void()> wake)
 }
 
 group_memory::share::~share() {
+    {
+        const std::lock_guard lock(memory_.mutex_);
+        memory_.leave_queue(*this); // nobody is woken who ends
+    }
     hold(0);
     const std::lock_guard lock(memory_.mutex_);
-    memory_.leave_queue(*this);
     IMMORTAL_ASSERT(memory_.shares_ > 0);
     --memory_.shares_;
     for (auto next = memory_.queue_.begin(); next != memory_.queue_.end();) {
