@@ -79,7 +79,8 @@ private:
         return right != stream_right::read && right != stream_right::read_metadata;
     }
 
-    // What the last event of `$settings` says, as far as it is understood; none if it is deleted.
+    // What the last event of `$settings` says; the built-in lists if it is deleted, or if any part
+    // of it is not understood.
     awaitable<base::result<default_access>> default_lists() {
         const auto page = co_await store_.read_stream(std::string(settings_stream), newest,
                                                       eventstore::direction::backwards, 1);
@@ -95,6 +96,7 @@ private:
         const eventlog::recorded_event& last = page->events.front();
         if (const auto understood = check_settings(last.data); !understood) {
             complain(last.revision, understood.error().message);
+            co_return built_in_access();
         }
         co_return parse_default_access(last.data);
     }

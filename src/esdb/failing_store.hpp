@@ -2,6 +2,7 @@
 #pragma once
 
 #include "eventstore/event_store.hpp"
+#include "runtime/deadline.hpp"
 
 #include <atomic>
 #include <memory>
@@ -23,11 +24,17 @@ public:
         times_ = times;
         code_ = code;
     }
+    // Appends are answered at the end of their time, and were not written.
+    void stall(bool on = true) { stalls_ = on; }
     // Whether that operation came.
     [[nodiscard]] bool failed() const { return fails_at_ != 0 && count_ >= fails_at_; }
 
     boost::asio::awaitable<base::result<eventstore::append_outcome>>
     append(std::vector<eventstore::stream_write> writes, eventstore::append_terms terms) override {
+        if (stalls_) {
+            (void)co_await runtime::wait_for(terms.limit);
+            co_return base::fail(base::errc::unknown_outcome, "it takes too long");
+        }
         if (!fails()) {
             co_return co_await inner_.append(std::move(writes), std::move(terms));
         }
@@ -83,6 +90,7 @@ private:
     }
 
     eventstore::event_store& inner_;
+    std::atomic<bool> stalls_ = false;
     std::atomic<std::size_t> count_ = 0;
     std::size_t fails_at_ = 0;
     std::size_t times_ = 1;

@@ -46,6 +46,13 @@ void group_memory::wake_some() {
     }
 }
 
+void group_memory::wake_if_room(share& one) {
+    if (one.waiting_ && room_of(one) > 0) {
+        leave_queue(one);
+        one.wake_();
+    }
+}
+
 void group_memory::leave_queue(share& one) {
     if (one.waiting_) {
         queue_.erase(*one.waiting_);
@@ -60,11 +67,19 @@ group_memory::share::share(group_memory& memory, std::function<void()> wake)
 }
 
 group_memory::share::~share() {
+    {
+        const std::lock_guard lock(memory_.mutex_);
+        memory_.leave_queue(*this); // nobody is woken who ends
+    }
     hold(0);
     const std::lock_guard lock(memory_.mutex_);
-    memory_.leave_queue(*this);
     IMMORTAL_ASSERT(memory_.shares_ > 0);
     --memory_.shares_;
+    for (auto next = memory_.queue_.begin(); next != memory_.queue_.end();) {
+        share& one = **next;
+        ++next; // before it may leave
+        memory_.wake_if_room(one);
+    }
 }
 
 void group_memory::share::hold(std::size_t bytes) {
@@ -79,6 +94,7 @@ void group_memory::share::hold(std::size_t bytes) {
         memory_.held_gauge_->set(static_cast<double>(memory_.held_));
     }
     if (less) {
+        memory_.wake_if_room(*this);
         memory_.wake_some();
     }
 }

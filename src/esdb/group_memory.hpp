@@ -50,8 +50,12 @@ public:
 
 private:
     [[nodiscard]] std::size_t room_of(const share& one) const; // with the lock
-    void wake_some();                                          // with the lock
-    void leave_queue(share& one);                              // with the lock
+    // With the lock. What is for whoever comes first: if the first one in the queue gets nothing of
+    // it, nobody does.
+    void wake_some();
+    // With the lock: the even part of one is its own, whoever is before it in the queue.
+    void wake_if_room(share& one);
+    void leave_queue(share& one); // with the lock
 
     const std::size_t common_; // for whoever comes first
     const std::size_t even_;   // divided

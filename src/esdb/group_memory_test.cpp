@@ -82,6 +82,26 @@ TEST(group_memory_test, a_group_that_ends_gives_back_what_it_held) {
     EXPECT_GT(one.room(), 0u);
 }
 
+TEST(group_memory_test, a_group_that_ends_leaves_the_others_a_larger_part) {
+    group_memory memory(400 * kib);
+    std::vector<int> woken;
+    group_memory::share greedy(memory, [] {});
+    group_memory::share two(memory, [&] { woken.push_back(2); });
+    group_memory::share three(memory, [&] { woken.push_back(3); });
+    greedy.hold(300 * kib);
+    {
+        const group_memory::share idle(memory, [] {});
+        two.hold(60 * kib);
+        three.hold(30 * kib);
+        EXPECT_EQ(two.room(), 0u);
+        EXPECT_EQ(three.room(), 0u);
+    }
+    EXPECT_EQ(woken, (std::vector<int>{3})) << "whoever is before it without room";
+    EXPECT_EQ(two.room(), 0u);
+    two.hold(33 * kib);
+    EXPECT_EQ(woken, (std::vector<int>{3, 2}));
+}
+
 // Stuck groups beside some that answer, with events of any size: the bound holds but for one event
 // of each group that held nothing, and those that answer go on for ever.
 TEST(group_memory_test, many_groups_stay_within_the_bound_and_go_on) {

@@ -59,7 +59,7 @@ awaitable<base::result<group_registry::guard>> group_registry::lock_when_ready()
     bool doubtful = false;
     {
         const std::lock_guard lock(mutex_);
-        if (phase_ != phase::ready) {
+        if (phase_ != phase::ready || services_.writing->over()) {
             co_return base::fail(not_ready());
         }
         doubtful = doubtful_;
@@ -133,6 +133,9 @@ awaitable<void> group_registry::start_left_out() {
         }
     }
     for (group_definition& one : left_out) {
+        if (stopped()) {
+            break;
+        }
         co_await run(std::move(one));
     }
 }
@@ -187,6 +190,9 @@ awaitable<base::status> group_registry::load() {
         co_return base::fail(std::move(definitions.error()));
     }
     for (group_definition& one : *definitions) {
+        if (stopped()) {
+            break;
+        }
         if (!find_group(one.key())) { // a list of others may name one twice
             co_await run(std::move(one));
         }
@@ -210,29 +216,6 @@ awaitable<void> group_registry::run(group_definition definition) {
     }
     const std::lock_guard lock(mutex_);
     groups_.insert_or_assign(key, group{std::move(definition), std::move(runner)});
-}
-
-awaitable<void> group_registry::stop_all(drop_reason why) {
-    group_map stopped;
-    {
-        const std::lock_guard lock(mutex_);
-        stopped = std::exchange(groups_, {});
-    }
-    for (auto& [key, one] : stopped) {
-        if (one.runner) {
-            co_await one.runner->stop(why);
-        }
-    }
-}
-
-awaitable<void> group_registry::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        phase_ = phase::stopped;
-    }
-    stopped_.notify_all();
-    const auto held = co_await lock();
-    co_await stop_all(drop_reason::stopping);
 }
 
 awaitable<base::status> group_registry::restart() {
@@ -323,7 +306,7 @@ group_registry::save(std::string key, std::optional<group_definition> changed, s
         co_return base::fail(errc::invalid_argument,
                              fmt::format("There are {} groups, as many as may be.", groups_max));
     }
-    const auto written = co_await append_surely(services_.store, std::move(writes));
+    const auto written = co_await append_surely(services_, std::move(writes));
     const std::lock_guard lock(mutex_);
     if (!written) {
         doubtful_ = written.error().code == errc::unknown_outcome;
@@ -381,7 +364,7 @@ awaitable<base::status> group_registry::update(group_definition definition, std:
         co_return done;
     }
     if (old->runner) {
-        co_await old->runner->stop(drop_reason::dropped);
+        (void)co_await old->runner->stop(drop_reason::dropped);
     }
     co_await run(std::move(definition));
     co_return done;
@@ -404,7 +387,7 @@ awaitable<base::status> group_registry::remove(std::string key, std::string by) 
         groups_.erase(key);
     }
     if (old->runner) {
-        co_await old->runner->stop(drop_reason::deleted);
+        (void)co_await old->runner->stop(drop_reason::deleted);
     }
     const auto removed = co_await group_storage(services_, key, old->definition.of_all()).remove();
     if (!removed) { // create() does it for the next group of that name

@@ -28,6 +28,7 @@ namespace immortal::esdb {
 class group_registry {
 public:
     static constexpr std::size_t groups_max = 10'000;
+    static constexpr std::chrono::milliseconds stop_limit{10'000};
     using runner_pointer = std::shared_ptr<group_runner>;
 
     group_registry(group_services services, boost::asio::any_io_executor executor);
@@ -40,7 +41,12 @@ public:
     [[nodiscard]] awaitable<void> start_patiently();
     // Tries those groups now.
     [[nodiscard]] awaitable<void> start_left_out();
-    [[nodiscard]] awaitable<void> stop();
+    // From now on the groups, and changes of them, have so long to write what they have to write.
+    // What is not written then is given up: changes fail, events are delivered again after the next
+    // start. Before stop(), so that the calls that make changes come to an end.
+    void end_writes(std::chrono::milliseconds limit);
+    // Within `limit`, and what one append takes then, if the store answers reads.
+    [[nodiscard]] awaitable<void> stop(std::chrono::milliseconds limit = stop_limit);
     // Stops everything, consumers are dropped, and loads it again; also after a start() that
     // failed. Errors: those of start(); unavailable (stopped).
     [[nodiscard]] awaitable<base::status> restart();
@@ -73,7 +79,10 @@ private:
     [[nodiscard]] awaitable<base::result<guard>> lock_when_ready();
     [[nodiscard]] awaitable<base::status> load();
     [[nodiscard]] awaitable<base::result<std::vector<group_definition>>> read_list();
+    struct stopping; // of several groups at a time
+    [[nodiscard]] static awaitable<void> stop_some(std::shared_ptr<stopping> all);
     [[nodiscard]] awaitable<void> stop_all(drop_reason why);
+    [[nodiscard]] bool stopped();
     // Writes the list with `changed` in place of the group of that key; without it if it is empty.
     [[nodiscard]] awaitable<base::status>
     save(std::string key, std::optional<group_definition> changed, std::string by);

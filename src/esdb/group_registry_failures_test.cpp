@@ -2,6 +2,9 @@
 #include "esdb/group_registry_fixture.hpp"
 #include "esdb/reserved_streams.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
 namespace immortal::esdb {
 namespace {
 
@@ -179,6 +182,91 @@ TEST_P(group_registry_failures_test, groups_share_one_bound_and_all_go_on) {
     EXPECT_EQ(memory.held(), 0u);
     group_memory_ = nullptr;
     open();
+}
+
+TEST_P(group_registry_failures_test, links_to_large_events_are_followed_as_there_is_room) {
+    constexpr std::size_t event_bytes = 256u << 10;
+    constexpr std::size_t memory_bytes =
+        16 * event_bytes; // of which one group has 12 events' worth
+    constexpr std::size_t bound = memory_bytes + 8 * event_bytes;
+    constexpr std::size_t links = 60;
+    group_memory memory(memory_bytes);
+    close();
+    group_memory_ = &memory;
+    open();
+    std::vector<eventstore::stream_write> writes(2);
+    writes[0].stream = "large-1";
+    writes[0].events.push_back({base::uuid::make_random(random_),
+                                "Happened",
+                                '"' + std::string(event_bytes, 'x') + '"',
+                                {}});
+    writes[1].stream = "s-1";
+    for (std::size_t i = 0; i < links; ++i) {
+        writes[1].events.push_back({base::uuid::make_random(random_),
+                                    eventlog::link_type,
+                                    "0@large-1",
+                                    {},
+                                    eventlog::content::binary});
+    }
+    ASSERT_TRUE(engine_.run(store().append(std::move(writes))));
+    ASSERT_TRUE(create(define("s-1", {.resolve_links = true,
+                                      .live_buffer_size = 500,
+                                      .read_batch_size = 400,
+                                      .history_buffer_size = 1'000})));
+    const auto full = [&] { return memory.held() >= 12 * event_bytes; };
+    eventually(full, "what there is room for");
+    EXPECT_LE(memory.held(), bound);
+    const auto one = connect("s-1", 5);
+    for (std::size_t i = 0; i < links; ++i) {
+        const auto got = take(*one, 1);
+        ASSERT_EQ(revisions(got), numbers{i});
+        ASSERT_EQ(got[0].event->event->stream, "large-1");
+        nack(*one, got[0], nack_action::park, "s-1");
+        EXPECT_LE(memory.held(), bound);
+    }
+    eventually([&] { return runner("s-1")->status().parked == links; }, "the parked ones");
+    runner("s-1")->disconnect(*one);
+    runner("s-1")->replay({});
+    eventually(full, "parked ones");
+    EXPECT_LE(memory.held(), bound);
+    const auto other = connect("s-1", 5);
+    for (std::size_t i = 0; i < links; ++i) {
+        const auto got = take(*other, 1);
+        ASSERT_EQ(got.size(), 1u);
+        ack(*other, got, "s-1");
+        EXPECT_LE(memory.held(), bound);
+    }
+    close();
+    group_memory_ = nullptr;
+    open();
+}
+
+// What the store takes no more within the time of a stop is given up, however many groups there
+// are; what waits for it, too.
+TEST_P(group_registry_failures_test, a_stop_ends_though_the_store_takes_nothing_any_more) {
+    constexpr int groups = 100;
+    write("s-1", 2);
+    for (int i = 0; i < groups; ++i) {
+        group_definition one = define("s-1");
+        one.group = "g" + std::to_string(i);
+        ASSERT_TRUE(create(one));
+        const auto running = registry_->find(one.key()).value();
+        const auto consumer = running->connect(10, {}).value();
+        const auto got = take(*consumer, 2);
+        running->ack(*consumer, std::span(&got[0].id, 1));
+    }
+    failing_->stall();
+    const auto began = std::chrono::steady_clock::now();
+    auto pending = boost::asio::co_spawn(
+        engine_.executor(), registry_->create(define("s-2"), "tester"), boost::asio::use_future);
+    registry_->end_writes(300ms);
+    const auto made = pending.get();
+    EXPECT_FALSE(made);
+    EXPECT_EQ(registry_->find("s-2::g").has_value(), false);
+    engine_.run(registry_->stop(300ms));
+    // Without an end: 10 attempts for each group.
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 60s);
+    failing_->stall(false);
 }
 
 TEST_P(group_registry_failures_test, nothing_is_known_of_a_source_before_its_first_event) {

@@ -68,11 +68,11 @@ void group_runner::spawn(awaitable<void> work, std::string name) {
     tasks_.spawn(counted(std::move(work)), std::move(name));
 }
 
-awaitable<void> group_runner::stop(drop_reason why) {
+awaitable<bool> group_runner::stop(drop_reason why) {
     {
         const std::lock_guard lock(mutex_);
         if (std::exchange(stopping_, true)) {
-            co_return;
+            co_return true;
         }
         drop_all(why);
         if (source_ != nullptr) {
@@ -99,9 +99,7 @@ awaitable<void> group_runner::stop(drop_reason why) {
         const std::lock_guard lock(mutex_);
         memory_.reset();
     }
-    if (why != drop_reason::deleted) {
-        (void)co_await write_checkpoint(true);
-    }
+    co_return why == drop_reason::deleted || co_await write_checkpoint(true);
 }
 
 bool group_runner::stopping() {
@@ -137,12 +135,19 @@ std::size_t group_runner::room(std::size_t& bytes) {
     return bytes == 0 ? 0 : events;
 }
 
+std::size_t group_runner::byte_room() {
+    const std::size_t own = group_->bytes_held() < persistent_group::bytes_held_max
+                                ? persistent_group::bytes_held_max - group_->bytes_held()
+                                : 0;
+    return own > 0 && memory_ ? std::min(own, memory_->room()) : own;
+}
+
 void group_runner::wake() {
     bool read = false;
     bool write = false;
     {
         const std::lock_guard lock(mutex_);
-        read = group_->room() > 0;
+        read = group_->room() > 0 || waits_for_bytes_;
         write = group_->has_parkings() || group_->checkpoint_due(now()).has_value() ||
                 group_->parked_floor().value_or(0) > parked_from_;
     }

@@ -52,8 +52,9 @@ public:
 
     // Errors: those of group_storage::load().
     [[nodiscard]] awaitable<base::status> start();
-    // Drops the consumers, writes the last checkpoint, waits for what is under way.
-    [[nodiscard]] awaitable<void> stop(drop_reason why);
+    // Drops the consumers, waits for what is under way, writes the last checkpoint. False: that
+    // could not be written; what it would have settled is delivered again.
+    [[nodiscard]] awaitable<bool> stop(drop_reason why);
     // `slots` >= 1 (more than slots_max are cut). Errors: exhausted (the most consumers are
     // connected), deleted (the source is tombstoned), unavailable (stopped).
     [[nodiscard]] base::result<std::shared_ptr<group_consumer>> connect(std::size_t slots,
@@ -92,9 +93,17 @@ private:
     [[nodiscard]] std::size_t wanted();
     // With the lock: how many events may be taken now, and with `bytes` how much of them.
     [[nodiscard]] std::size_t room(std::size_t& bytes);
+    // With the lock: bytes that may be taken now; 0: none, and `room_` is notified later.
+    [[nodiscard]] std::size_t byte_room();
     [[nodiscard]] awaitable<base::result<std::vector<eventstore::resolved_event>>>
     resolve(std::vector<eventstore::recorded_event> events);
     [[nodiscard]] awaitable<base::status> take(eventstore::subscription::batch batch);
+    // How many of the events may be resolved at once; 0: wait for room.
+    [[nodiscard]] std::size_t portion(std::span<const eventstore::recorded_event> events);
+    // With the lock.
+    void take_one(std::uint64_t place, eventstore::resolved_event event);
+    // How many parked messages may be replayed at once, and `bytes` of them.
+    [[nodiscard]] std::size_t replay_room(std::size_t& bytes);
     void source_ended(const base::error& why);
 
     [[nodiscard]] awaitable<void> keep();
@@ -126,11 +135,13 @@ private:
     std::uint64_t items_ = 0;
     std::uint64_t items_told_ = 0;
     base::steady_time since_;
-    // Bytes, of the last page on the average; before, a guess that keeps the first page small.
+    // Bytes, of the last page on the average, with what its links lead to; before, a guess that
+    // keeps the first page small.
     std::size_t event_size_ = 1u << 20;
     std::size_t running_ = 0; // coroutines
     bool replaying_ = false;
-    bool reading_ = false; // a page is asked for
+    bool reading_ = false;         // a page is asked for
+    bool waits_for_bytes_ = false; // what is read cannot be taken yet
     bool caught_up_ = false;
     bool source_deleted_ = false;
     bool stopping_ = true;

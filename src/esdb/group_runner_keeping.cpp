@@ -76,8 +76,13 @@ awaitable<bool> group_runner::write_checkpoint(bool last) {
     }
     const auto written = co_await storage_.write_checkpoint(*mark->place);
     if (!written) {
-        base::log_warning("esdb", "a checkpoint cannot be written; it is tried again",
-                          {{"group", definition_.key()}, {"what", written.error().message}});
+        if (!services_.writing->over()) { // else the registry says it once for all groups
+            base::log_warning("esdb",
+                              last ? "the last checkpoint cannot be written; events are delivered "
+                                     "again"
+                                   : "a checkpoint cannot be written; it is tried again",
+                              {{"group", definition_.key()}, {"what", written.error().message}});
+        }
         co_return false;
     }
     const std::lock_guard lock(mutex_);

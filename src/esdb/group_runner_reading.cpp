@@ -6,6 +6,7 @@
 #include "runtime/deadline.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace immortal::esdb {
@@ -17,8 +18,24 @@ constexpr std::size_t page_bytes_wanted = 4u << 20; // of one page, about
 // A group whose filter wants little moves its mark after so many events all the same.
 constexpr std::size_t considered_at_once = 10'000;
 
+// Links of which nothing is known but that they lead to events of any size.
+constexpr std::size_t links_at_once = 8;
+
 bool is_link(const eventstore::recorded_event& event) {
     return event.type == eventlog::link_type;
+}
+
+std::size_t size_of(const eventstore::recorded_event& event) {
+    return event.data.size() + event.metadata.size() + event.stream.size() +
+           (event.link_target ? size_of(*event.link_target) : 0);
+}
+
+std::size_t size_of(const std::vector<eventstore::resolved_event>& events) {
+    std::size_t bytes = 0;
+    for (const auto& one : events) {
+        bytes += (one.event ? size_of(*one.event) : 0) + (one.link ? size_of(*one.link) : 0);
+    }
+    return bytes;
 }
 
 } // namespace
@@ -91,51 +108,111 @@ awaitable<void> group_runner::read_source() {
 
 awaitable<base::result<std::vector<eventstore::resolved_event>>>
 group_runner::resolve(std::vector<eventstore::recorded_event> events) {
+    std::vector<eventstore::resolved_event> out;
     if (definition_.settings.resolve_links && std::ranges::any_of(events, is_link)) {
-        co_return co_await services_.store.resolve_links(std::move(events));
+        auto resolved = co_await services_.store.resolve_links(std::move(events));
+        if (!resolved) {
+            co_return resolved;
+        }
+        out = std::move(*resolved);
+    } else {
+        out.reserve(events.size());
+        for (auto& event : events) {
+            out.push_back({std::move(event), std::nullopt});
+        }
     }
-    std::vector<eventstore::resolved_event> same;
-    same.reserve(events.size());
-    for (auto& event : events) {
-        same.push_back({std::move(event), std::nullopt});
+    for (auto& one : out) { // nobody reads these, and nobody counts them
+        for (auto* part : {&one.event, &one.link}) {
+            if (*part) {
+                (*part)->link_target.reset();
+            }
+        }
     }
-    co_return same;
+    co_return out;
+}
+
+std::size_t group_runner::portion(std::span<const eventstore::recorded_event> events) {
+    const std::lock_guard lock(mutex_);
+    if (!definition_.settings.resolve_links) {
+        return events.size(); // they are in memory already
+    }
+    const std::size_t room = std::min(byte_room(), page_bytes_wanted);
+    waits_for_bytes_ = room == 0;
+    std::size_t count = 0;
+    std::size_t unknown = 0;
+    std::size_t bytes = 0;
+    while (room > 0 && count < events.size()) {
+        const auto& event = events[count];
+        const bool led_away = is_link(event) && event.link_target == nullptr;
+        unknown += led_away ? 1 : 0;
+        bytes += size_of(event) + (led_away ? event_size_ : 0);
+        if (count > 0 && (bytes > room || unknown > links_at_once)) {
+            break;
+        }
+        ++count;
+    }
+    return count;
+}
+
+void group_runner::take_one(std::uint64_t place, eventstore::resolved_event event) {
+    const auto& original = event.link ? *event.link : *event.event;
+    if (definition_.of_all() && !shown_in_all(original)) {
+        group_->skip(place, 0);
+    } else if (definition_.of_all() || original.revision != eventlog::tombstone_revision) {
+        group_->take(place, std::move(event));
+    } // else the end of the stream, which is no message of it
 }
 
 awaitable<base::status> group_runner::take(eventstore::subscription::batch batch) {
+    std::span<eventstore::recorded_event> left(batch.events);
+    std::size_t taken = 0;
     std::size_t bytes = 0;
-    std::vector<std::uint64_t> places;
-    for (const auto& event : batch.events) {
-        bytes += event.data.size() + event.metadata.size() + event.stream.size();
-        places.push_back(definition_.of_all() ? event.position.value : event.revision.value);
-    }
-    const std::size_t considered = batch.considered;
-    auto events = co_await resolve(std::move(batch.events));
-    if (!events) {
-        co_return base::fail(events.error());
+    while (!left.empty()) {
+        const auto seen = room_.version();
+        const std::size_t count = portion(left);
+        if (count == 0) {
+            (void)co_await room_.wait(seen, look_again);
+            if (stopping()) {
+                co_return base::status{};
+            }
+            continue;
+        }
+        const auto part = left.first(count);
+        left = left.subspan(count);
+        std::vector<std::uint64_t> places;
+        std::size_t read = 0;
+        for (const auto& event : part) {
+            places.push_back(definition_.of_all() ? event.position.value : event.revision.value);
+            read += size_of(event);
+        }
+        auto events =
+            co_await resolve({std::move_iterator(part.begin()), std::move_iterator(part.end())});
+        if (!events) {
+            co_return base::fail(events.error());
+        }
+        bytes += std::max(read, size_of(*events));
+        taken += count;
+        {
+            const std::lock_guard lock(mutex_);
+            if (stopping_) {
+                co_return base::status{};
+            }
+            for (std::size_t i = 0; i < places.size(); ++i) {
+                take_one(places[i], std::move((*events)[i]));
+            }
+            event_size_ = bytes / taken;
+            deliver();
+        }
+        wake();
     }
     {
         const std::lock_guard lock(mutex_);
         if (stopping_) {
             co_return base::status{};
         }
-        for (std::size_t i = 0; i < places.size(); ++i) {
-            auto& one = (*events)[i];
-            const auto& original = one.link ? *one.link : *one.event;
-            if (definition_.of_all() && !shown_in_all(original)) {
-                group_->skip(places[i], 0);
-            } else if (original.revision == eventlog::tombstone_revision && !definition_.of_all()) {
-                continue; // the end of the stream is no message of it
-            } else {
-                group_->take(places[i], std::move(one));
-            }
-        }
         if (definition_.of_all()) {
             group_->skip(batch.processed.value,
-                         considered > places.size() ? considered - places.size() : 0);
-        }
-        if (!places.empty()) {
-            event_size_ = bytes / places.size();
+                         batch.considered > taken ? batch.considered - taken : 0);
         }
         caught_up_ = batch.caught_up;
         deliver();
@@ -153,21 +230,26 @@ void group_runner::source_ended(const base::error& why) {
     drop_all(drop_reason::dropped);
 }
 
+std::size_t group_runner::replay_room(std::size_t& bytes) {
+    const std::lock_guard lock(mutex_);
+    const group_settings& settings = definition_.settings;
+    const std::size_t count =
+        std::min(room(bytes), static_cast<std::size_t>(settings.read_batch_size));
+    // What was parked may be a link itself.
+    return settings.resolve_links ? std::min(count, links_at_once) : count;
+}
+
 awaitable<void> group_runner::replay_parked(std::uint64_t from, std::uint64_t end) {
     while (from < end && !stopping()) {
         const auto seen = room_.version();
-        std::size_t count = 0;
-        {
-            const std::lock_guard lock(mutex_);
-            std::size_t bytes = page_bytes_wanted;
-            count = std::min<std::size_t>(
-                room(bytes), static_cast<std::size_t>(definition_.settings.read_batch_size));
-        }
+        std::size_t bytes = page_bytes_wanted;
+        const std::size_t count = replay_room(bytes);
         if (count == 0) {
             (void)co_await room_.wait(seen, look_again);
             continue;
         }
-        auto page = co_await storage_.read_parked(from, std::min<std::uint64_t>(count, end - from));
+        auto page =
+            co_await storage_.read_parked(from, std::min<std::uint64_t>(count, end - from), bytes);
         base::status taken;
         if (!page) {
             taken = base::fail(page.error());

@@ -21,8 +21,15 @@ using eventstore::direction;
 constexpr char checkpoint_type[] = "SubscriptionCheckpoint";
 constexpr char admin_access[] =
     R"("$acl":{"$r":"$admins","$w":"$admins","$d":"$admins","$mr":"$admins","$mw":"$admins"})";
-constexpr int attempts_max = 10; // of an append whose outcome is unknown
+constexpr int attempts_max = 10; // of an append
+// Short: a stop waits for what is under way.
+constexpr std::chrono::milliseconds attempt_limit{2'000};
 constexpr std::chrono::milliseconds attempt_pause{200};
+
+bool may_come_yet(const base::error& refusal) {
+    return refusal.code == base::errc::unknown_outcome ||
+           (refusal.code == base::errc::unavailable && refusal.reason == "deadline");
+}
 
 std::vector<stream_write> to_stream(std::string stream, std::vector<eventstore::new_event> events) {
     std::vector<stream_write> writes;
@@ -33,14 +40,23 @@ std::vector<stream_write> to_stream(std::string stream, std::vector<eventstore::
 } // namespace
 
 awaitable<base::result<eventstore::append_outcome>>
-append_surely(eventstore::event_store& store, std::vector<stream_write> writes) {
-    for (int attempt = 1;; ++attempt) {
-        auto outcome = co_await store.append(writes);
-        if (outcome || outcome.error().code != base::errc::unknown_outcome ||
-            attempt == attempts_max || !co_await runtime::wait_for(attempt_pause)) {
-            co_return outcome;
+append_surely(group_services services, std::vector<stream_write> writes) {
+    base::result<eventstore::append_outcome> outcome =
+        base::fail(base::errc::unavailable, "The server stops.");
+    for (int attempt = 1; attempt <= attempts_max && !services.writing->over(); ++attempt) {
+        auto answer = co_await services.store.append(
+            writes, {.limit = std::min(attempt_limit, services.writing->left())});
+        const bool doubtful = !outcome && outcome.error().code == base::errc::unknown_outcome;
+        if (answer || !doubtful || answer.error().code != base::errc::unavailable) {
+            outcome =
+                std::move(answer); // else an attempt before may have been written all the same
+        }
+        if (outcome || !may_come_yet(outcome.error()) || attempt == attempts_max ||
+            !co_await runtime::wait_for(std::min(attempt_pause, services.writing->left()))) {
+            break;
         }
     }
+    co_return outcome;
 }
 
 group_storage::group_storage(group_services services, const std::string& key, bool of_all)
@@ -57,7 +73,7 @@ awaitable<base::status> group_storage::write_metadata(std::string stream, std::s
     std::vector<eventstore::new_event> events;
     events.push_back(make_event(eventlog::metadata_type, std::move(text), {}));
     const auto written = co_await append_surely(
-        services_.store, to_stream(eventlog::metadata_stream_of(stream), std::move(events)));
+        services_, to_stream(eventlog::metadata_stream_of(stream), std::move(events)));
     co_return written ? base::status{} : base::fail(written.error());
 }
 
@@ -130,7 +146,7 @@ awaitable<base::status> group_storage::write_checkpoint(std::uint64_t place) {
     events.push_back(
         make_event(checkpoint_type, json::serialize(json::string(place_text(place, of_all_))), {}));
     const auto written =
-        co_await append_surely(services_.store, to_stream(checkpoints_, std::move(events)));
+        co_await append_surely(services_, to_stream(checkpoints_, std::move(events)));
     co_return written ? base::status{} : base::fail(written.error());
 }
 
@@ -157,8 +173,7 @@ awaitable<base::result<std::uint64_t>> group_storage::park(std::span<const parki
         link.format = eventlog::content::binary;
         events.push_back(std::move(link));
     }
-    const auto written =
-        co_await append_surely(services_.store, to_stream(parked_, std::move(events)));
+    const auto written = co_await append_surely(services_, to_stream(parked_, std::move(events)));
     if (!written) {
         co_return base::fail(written.error());
     }
@@ -178,7 +193,7 @@ awaitable<base::status> group_storage::remove_stream(std::string stream) {
     std::vector<stream_write> writes;
     writes.push_back(
         {std::move(stream), expected_revision::any(), {}, stream_write::action::soft_delete});
-    const auto written = co_await append_surely(services_.store, std::move(writes));
+    const auto written = co_await append_surely(services_, std::move(writes));
     co_return written ? base::status{} : base::fail(written.error());
 }
 
@@ -228,18 +243,23 @@ group_storage::target_of(std::string link) {
 }
 
 awaitable<base::result<std::vector<group_storage::parked_message>>>
-group_storage::read_parked(std::uint64_t from, std::size_t count_max) {
+group_storage::read_parked(std::uint64_t from, std::size_t count_max, std::size_t bytes_max) {
     auto page =
         co_await services_.store.read_stream(parked_, {from}, direction::forwards, count_max);
     if (!page) {
         co_return base::fail(page.error());
     }
     std::vector<parked_message> out;
+    std::size_t bytes = 0;
     for (auto& link : page->events) {
+        if (!out.empty() && bytes >= bytes_max) {
+            break;
+        }
         auto target = co_await target_of(std::move(link.data));
         if (!target) {
             co_return base::fail(target.error());
         }
+        bytes += *target ? (*target)->data.size() + (*target)->metadata.size() : 0;
         out.push_back({link.revision.value, std::move(*target)});
     }
     co_return out;

@@ -8,6 +8,10 @@
 #include "esdb/persistent_group.hpp"
 #include "eventstore/event_store.hpp"
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,17 +21,41 @@ namespace immortal::esdb {
 
 using boost::asio::awaitable;
 
+// Until when groups may write: for ever, until a stop says how long. Thread-safe.
+class write_time {
+public:
+    using clock = std::chrono::steady_clock;
+
+    void end_at(clock::time_point when) { end_ = when.time_since_epoch().count(); }
+    // 0: it is over.
+    [[nodiscard]] std::chrono::milliseconds left() const {
+        const clock::duration end(end_.load());
+        if (end == clock::duration::max()) {
+            return std::chrono::milliseconds::max();
+        }
+        const auto rest = end - clock::now().time_since_epoch();
+        return std::chrono::ceil<std::chrono::milliseconds>(
+            std::max(rest, clock::duration::zero()));
+    }
+    [[nodiscard]] bool over() const { return left() == std::chrono::milliseconds::zero(); }
+
+private:
+    std::atomic<clock::rep> end_ = clock::duration::max().count();
+};
+
 // Everything outlives the services that hold it.
 struct group_services {
     eventstore::event_store& store;
     base::clock& clock;
     base::random_source& random;
     group_memory* memory = nullptr; // null: each group has its own bound only
+    std::shared_ptr<write_time> writing = std::make_shared<write_time>();
 };
 
-// Appends, and repeats the same append while its outcome is unknown. Errors: those of append().
+// Appends, and repeats the same append while its outcome is unknown or it did not come to its turn,
+// as long as the groups may write. Errors: those of append(); unavailable (they may not).
 [[nodiscard]] awaitable<base::result<eventstore::append_outcome>>
-append_surely(eventstore::event_store& store, std::vector<eventstore::stream_write> writes);
+append_surely(group_services services, std::vector<eventstore::stream_write> writes);
 
 // Used by one coroutine at a time; its numbers are read through the runner's lock.
 class group_storage {
@@ -59,9 +87,10 @@ public:
         std::uint64_t number = 0;
         std::optional<eventstore::recorded_event> target; // empty: it is gone
     };
-    // From `from`, at most `count_max`; fewer only at the end. Errors: those of the store.
+    // From `from`, at most `count_max`; fewer only at the end, and as soon as the targets have
+    // `bytes_max`. At least one, if there is one. Errors: those of the store.
     [[nodiscard]] awaitable<base::result<std::vector<parked_message>>>
-    read_parked(std::uint64_t from, std::size_t count_max);
+    read_parked(std::uint64_t from, std::size_t count_max, std::size_t bytes_max);
 
 private:
     [[nodiscard]] eventstore::new_event make_event(std::string type, std::string data,

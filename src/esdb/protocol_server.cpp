@@ -22,6 +22,8 @@ namespace immortal::esdb {
 namespace {
 
 constexpr std::chrono::seconds background_limit{30};
+// For the last checkpoints of groups, when calls took all the time of a stop.
+constexpr milliseconds checkpoints_limit_min{500};
 
 } // namespace
 
@@ -161,8 +163,11 @@ void protocol_server::stop(milliseconds limit) {
     if (!std::exchange(all.begun, false)) {
         return;
     }
+    const auto end = std::chrono::steady_clock::now() + limit;
+    all.groups.end_writes(limit);
     all.transport.stop(limit);
-    all.engine.run(all.groups.stop());
+    const auto left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
+    all.engine.run(all.groups.stop(std::max(left, checkpoints_limit_min)));
     (void)all.engine.run(all.background.stop(background_limit));
     if (all.guarded) {
         all.engine.run(all.guarded->users.stop());

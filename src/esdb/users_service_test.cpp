@@ -204,6 +204,11 @@ TEST_F(secured_test, no_list_opens_a_stream_on_which_the_server_relies) {
         EXPECT_EQ(allowed(stream_right::remove, stream).error().code, base::errc::forbidden);
     }
     EXPECT_TRUE(allowed(stream_right::write, "$mine"));
+    // What is understood in part does not hold in part.
+    ASSERT_TRUE(
+        write("$settings", R"({"$userStreamAcl":{"$w":"$admins"},"$systemStreamAcl":5})", append));
+    EXPECT_TRUE(allowed(stream_right::write, "player-1"));
+    EXPECT_EQ(allowed(stream_right::write, "$mine").error().code, base::errc::forbidden);
     // Without its settings the built-in lists hold.
     ASSERT_TRUE(write("$settings", "", eventstore::stream_write::action::tombstone));
     EXPECT_TRUE(allowed(stream_right::write, "player-1"));
