@@ -4,7 +4,9 @@
 //     before anything is received   whether this caller may use the method at all
 //     after each message            whether it may do that to the streams which the message names
 //
-// so nothing of an append but its small first message is taken from somebody who may not write.
+// so of an append over several messages only the first is taken from somebody who may not write:
+// small for Append, a whole request for AppendSession, a whole chunk for BatchAppend. AppendRecords
+// has one message, which comes in whole before its streams are known.
 #pragma once
 
 #include "esdb/authorizer.hpp"
