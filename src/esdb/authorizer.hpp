@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace immortal::esdb {
 
@@ -26,6 +27,12 @@ struct call_headers {
 
 // The caller's address without its port.
 [[nodiscard]] std::string source_of(const std::string& peer);
+
+struct stream_need {
+    std::string stream;
+    stream_right right = stream_right::read;
+};
+using stream_needs = std::vector<stream_need>;
 
 // Beside streams.
 enum class operation : std::uint8_t {
@@ -47,11 +54,18 @@ public:
     // `stream`: "$all" for reads of everything. Errors: forbidden, and those of the store.
     virtual awaitable<base::status> may_access(principal who, stream_right right,
                                                std::string stream) = 0;
+    // The same for each, in order, up to the first that is refused: `field` of the error names its
+    // stream. Lets others have their turn on the executor in between.
+    virtual awaitable<base::status> may_access_each(principal who, stream_needs needs);
     // Whether `who` may have a right to any stream at all: what is asked before anything is
     // received from them. Errors: forbidden.
     virtual awaitable<base::status> may_use_streams(principal who);
     // Errors: forbidden.
     virtual awaitable<base::status> may_operate(principal who, operation what) = 0;
+
+protected:
+    // Before each stream of many: a store in memory answers at once. `number`: of that stream.
+    static awaitable<void> take_turns(std::size_t number);
 };
 
 // Everybody is an administrator; credentials are not looked at.
