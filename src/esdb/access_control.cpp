@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <limits>
+#include <optional>
 
 namespace immortal::esdb {
 namespace {
@@ -35,27 +36,26 @@ public:
 
     awaitable<base::status> may_access(principal who, stream_right right,
                                        std::string stream) override {
+        stream_needs needs;
+        needs.push_back({std::move(stream), right});
+        return may_access_each(std::move(who), std::move(needs));
+    }
+
+    awaitable<base::status> may_access_each(principal who, stream_needs needs) override {
         if (who.has_role(admins_group)) {
             co_return base::status{};
         }
-        if (!is_let_in(who)) {
-            co_return denied();
+        std::optional<default_access> defaults; // read once for all streams
+        std::size_t number = 0;
+        for (const stream_need& need : needs) {
+            co_await take_turns(++number);
+            auto allowed = co_await judge(who, need, defaults);
+            if (!allowed) {
+                allowed.error().field = need.stream;
+                co_return allowed;
+            }
         }
-        const access_target target = access_target_of(stream, right);
-        if (changes(target.right) && is_reserved(target.stream)) {
-            co_return denied(); // whatever an access list says
-        }
-        auto info = co_await store_.info(target.stream);
-        if (!info) {
-            co_return fail(std::move(info.error()));
-        }
-        const auto defaults = co_await default_lists();
-        if (!defaults) {
-            co_return fail(defaults.error());
-        }
-        const stream_access acl =
-            info->metadata ? eventlog::metadata_of(*info->metadata).access : stream_access{};
-        co_return may(who, target, acl, *defaults) ? base::status{} : denied();
+        co_return base::status{};
     }
 
     awaitable<base::status> may_use_streams(principal who) override {
@@ -71,6 +71,33 @@ public:
     }
 
 private:
+    // Of somebody who is no administrator. What it is given outlives it; `defaults` are read if
+    // they are needed and not there.
+    awaitable<base::status> judge(const principal& who, const stream_need& need,
+                                  std::optional<default_access>& defaults) {
+        if (!is_let_in(who)) {
+            co_return denied();
+        }
+        const access_target target = access_target_of(need.stream, need.right);
+        if (changes(target.right) && is_reserved(target.stream)) {
+            co_return denied(); // whatever an access list says
+        }
+        auto info = co_await store_.info(target.stream);
+        if (!info) {
+            co_return fail(std::move(info.error()));
+        }
+        if (!defaults) {
+            auto lists = co_await default_lists();
+            if (!lists) {
+                co_return fail(std::move(lists.error()));
+            }
+            defaults = std::move(*lists);
+        }
+        const stream_access acl =
+            info->metadata ? eventlog::metadata_of(*info->metadata).access : stream_access{};
+        co_return may(who, target, acl, *defaults) ? base::status{} : denied();
+    }
+
     [[nodiscard]] bool is_let_in(const principal& who) const {
         return !who.anonymous() || settings_.anonymous_streams;
     }

@@ -12,19 +12,11 @@
 #include "esdb/authorizer.hpp"
 #include "esdb/rpc_status.hpp"
 
-#include <vector>
-
 namespace google::protobuf {
 class MessageLite;
 }
 
 namespace immortal::esdb {
-
-struct stream_need {
-    std::string stream;
-    stream_right right = stream_right::read;
-};
-using stream_needs = std::vector<stream_need>;
 
 // How a method refuses, if not with to_status(): `stream` is the one that is refused, empty before
 // any is named.

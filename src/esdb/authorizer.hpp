@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace immortal::esdb {
 
@@ -23,6 +24,12 @@ struct call_headers {
     std::string certificate_name; // common name of a verified client certificate
     bool requires_leader = false;
 };
+
+struct stream_need {
+    std::string stream;
+    stream_right right = stream_right::read;
+};
+using stream_needs = std::vector<stream_need>;
 
 // Beside streams.
 enum class operation : std::uint8_t {
@@ -44,11 +51,18 @@ public:
     // `stream`: "$all" for reads of everything. Errors: forbidden, and those of the store.
     virtual awaitable<base::status> may_access(principal who, stream_right right,
                                                std::string stream) = 0;
+    // The same for each, in order, up to the first that is refused: `field` of the error names its
+    // stream. Lets others have their turn on the executor in between.
+    virtual awaitable<base::status> may_access_each(principal who, stream_needs needs);
     // Whether `who` may have a right to any stream at all: what is asked before anything is
     // received from them. Errors: forbidden.
     virtual awaitable<base::status> may_use_streams(principal who);
     // Errors: forbidden.
     virtual awaitable<base::status> may_operate(principal who, operation what) = 0;
+
+protected:
+    // Before each stream of many: a store in memory answers at once. `number`: of that stream.
+    static awaitable<void> take_turns(std::size_t number);
 };
 
 // Everybody is an administrator; credentials are not looked at.

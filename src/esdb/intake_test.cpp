@@ -304,6 +304,22 @@ TEST_F(intake_test, a_message_of_many_empty_parts_is_refused_before_it_is_parsed
     EXPECT_LT(resident_bytes(), before + 300 * mebibyte);
 }
 
+// What a large message becomes counts before anything is done with it.
+TEST_F(intake_test, a_message_is_charged_before_it_is_looked_at) {
+    protocol_settings settings;
+    settings.unfinished_bytes_max = 8 * mebibyte;
+    serve(settings);
+    v2::AppendRecordsRequest request;
+    for (int i = 0; i < 200'000; ++i) {
+        (void)request.add_records();
+    }
+    v2::AppendRecordsResponse response;
+    const auto context = make_context();
+    EXPECT_EQ(records_->AppendRecords(context.get(), request, &response).error_code(),
+              StatusCode::UNAVAILABLE);
+    EXPECT_TRUE(append("s").ok()) << "nothing stays charged";
+}
+
 TEST_F(intake_test, an_append_that_is_too_large_is_refused_by_its_name) {
     protocol_settings settings;
     settings.append_bytes_max = 4 * mebibyte;

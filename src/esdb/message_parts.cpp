@@ -15,7 +15,7 @@ constexpr int depth_max = 64;
 class part_counter {
 public:
     part_counter(google::protobuf::io::CodedInputStream& in, std::size_t parts_max)
-        : in_(in), left_(parts_max) {}
+        : in_(in), parts_max_(parts_max) {}
 
     // To the end of the message that the stream is limited to.
     bool look_over(const Descriptor& type, int depth) {
@@ -26,7 +26,7 @@ public:
                 WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
             const bool entered =
                 sized && field != nullptr && field->type() == FieldDescriptor::TYPE_MESSAGE;
-            if ((entered || (field != nullptr && field->is_repeated())) && left_-- == 0) {
+            if ((entered || (field != nullptr && field->is_repeated())) && ++count_ > parts_max_) {
                 return false;
             }
             if (entered ? !enter(*field->message_type(), depth)
@@ -36,6 +36,8 @@ public:
         }
         return in_.ConsumedEntireMessage();
     }
+
+    [[nodiscard]] std::size_t count() const { return count_; }
 
 private:
     bool enter(const Descriptor& type, int depth) {
@@ -50,15 +52,18 @@ private:
     }
 
     google::protobuf::io::CodedInputStream& in_;
-    std::size_t left_;
+    const std::size_t parts_max_;
+    std::size_t count_ = 0;
 };
 
 } // namespace
 
-bool has_few_parts(google::protobuf::io::ZeroCopyInputStream& bytes, const Descriptor& type,
-                   std::size_t parts_max) {
+std::optional<std::size_t> count_parts(google::protobuf::io::ZeroCopyInputStream& bytes,
+                                       const Descriptor& type, std::size_t parts_max) {
     google::protobuf::io::CodedInputStream in(&bytes);
-    return part_counter(in, parts_max).look_over(type, 0);
+    part_counter counter(in, parts_max);
+    const bool whole = counter.look_over(type, 0);
+    return whole || counter.count() > parts_max ? std::optional(counter.count()) : std::nullopt;
 }
 
 } // namespace immortal::esdb

@@ -12,7 +12,8 @@ namespace v2 = ::kurrentdb::protocol::v2::streams;
 
 bool few(const std::string& bytes, std::size_t parts_max) {
     google::protobuf::io::ArrayInputStream in(bytes.data(), static_cast<int>(bytes.size()), 3);
-    return has_few_parts(in, *v2::AppendRecordsRequest::descriptor(), parts_max);
+    const auto parts = count_parts(in, *v2::AppendRecordsRequest::descriptor(), parts_max);
+    return parts && *parts <= parts_max;
 }
 
 TEST(message_parts, counts_messages_at_every_depth) {
@@ -41,6 +42,21 @@ TEST(message_parts, what_is_no_message_has_too_many) {
     EXPECT_FALSE(few(std::string("\x0a\x7f\x00", 3), 1'000)) << "longer than there is";
     EXPECT_FALSE(few(std::string("\x0a\x02\x0f\x00", 4), 1'000)) << "an impossible wire type";
     EXPECT_TRUE(few("", 0));
+}
+
+TEST(message_parts, the_largest_append_has_few) {
+    v2::AppendRecordsRequest one;
+    auto& record = *one.add_records();
+    record.set_stream("s");
+    record.mutable_schema()->set_name("Happened");
+    for (const char* key : {"1", "2", "3", "4", "5", "6", "7"}) {
+        (*record.mutable_properties())[key].set_number_value(1);
+    }
+    const std::string bytes = one.SerializeAsString();
+    google::protobuf::io::ArrayInputStream in(bytes.data(), static_cast<int>(bytes.size()));
+    const auto parts = count_parts(in, *v2::AppendRecordsRequest::descriptor());
+    ASSERT_TRUE(parts);
+    EXPECT_LE(*parts * eventlog::append_events_max, message_parts_max);
 }
 
 } // namespace

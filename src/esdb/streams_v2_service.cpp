@@ -435,6 +435,7 @@ streams_v2_service::append_records(call& asked, records_request request) {
     if (!grouped) {
         co_return refuse(std::move(grouped.error()));
     }
+    request = records_request();                 // nothing of it is held, or charged, any longer
     const std::size_t written = grouped->size(); // the others are only checked
     const auto indexes = add_checks(*checks, *grouped);
     write_list writes = grouped->take();

@@ -45,20 +45,42 @@ template <typename Message, stream_needs (*Needs)(const Message&)>
             .denial = denial};
 }
 
+// What a large message takes until its handler has charged what it keeps of it. Refused: it is no
+// message of that type, or there is no room for it.
+template <typename Message>
+rpc_result<shared_charge> charge_of_message(call& asked, grpc::ByteBuffer& bytes) {
+    if (bytes.Length() <= unlooked_bytes_max) {
+        return shared_charge();
+    }
+    grpc::ProtoBufferReader reader(&bytes);
+    const auto parts = count_parts(reader, *Message::descriptor());
+    if (!parts) {
+        return refuse(refusal::invalid("The message cannot be parsed."));
+    }
+    if (*parts > message_parts_max) {
+        return refuse(refusal::invalid(
+            fmt::format("The message has more than {} parts (events, properties, metadata): send "
+                        "fewer in one message.",
+                        message_parts_max)));
+    }
+    shared_charge charge = asked.make_charge();
+    if (!charge->grow(bytes.Length() + *parts * part_bytes)) {
+        return refuse(refusal::too_busy());
+    }
+    return charge;
+}
+
 // The next message, admitted by the method's rule of access. No value: the client has finished
-// sending. Refused: it sent something else, or may not.
+// sending. Refused: it sent something else, or may not. It is charged until this comes back.
 template <typename Message>
 awaitable<rpc_result<std::optional<Message>>> receive(call& asked) {
     auto bytes = co_await asked.read();
     if (!bytes) {
         co_return std::optional<Message>();
     }
-    if (bytes->Length() > unlooked_bytes_max) {
-        grpc::ProtoBufferReader reader(&*bytes);
-        if (!has_few_parts(reader, *Message::descriptor())) {
-            co_return refuse(refusal::invalid(fmt::format(
-                "The message cannot be parsed, or has more than {} parts.", message_parts_max)));
-        }
+    auto charge = charge_of_message<Message>(asked, *bytes);
+    if (!charge) {
+        co_return refuse(std::move(charge.error()));
     }
     auto message = parse_message<Message>(*bytes);
     if (!message) {
