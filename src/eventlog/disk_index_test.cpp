@@ -6,7 +6,6 @@
 
 #include <cstdlib>
 #include <map>
-#include <thread>
 
 namespace immortal::eventlog {
 namespace {
@@ -454,72 +453,6 @@ TEST_F(disk_index_test, a_full_disk_is_waited_for_and_appends_are_refused_meanwh
     } while (!room);
     EXPECT_TRUE(index->last_revision("s-256", {at}).value());
     index->close();
-}
-
-class distrusted_index_test : public disk_index_test {
-protected:
-    void make() {
-        index_.reset();
-        index_ = make_disk_index(settings.index, disk, nullptr);
-        ASSERT_TRUE(index_->open({id_of(1), 1}));
-    }
-    base::status rest() { return index_->rest_at({{at_}, {}, at_, {at_ - 36}, {}}); }
-    // A part of its own.
-    base::status add() {
-        const std::string name = "s-" + std::to_string(at_);
-        for (std::uint64_t i = 0; i < 8; ++i, at_ += 100) {
-            const index_entry entry{name, "X", {}, {i}, {at_ + 64}};
-            index_->add({at_}, std::span(&entry, 1));
-        }
-        index_->made_durable({at_});
-        return rest();
-    }
-    void expect_no_answer() {
-        const auto found = index_->last_revision("s-256", {at_});
-        ASSERT_FALSE(found);
-        EXPECT_EQ(found.error().reason, "index_damaged");
-    }
-
-    std::unique_ptr<log_index> index_;
-    std::uint64_t at_ = 256;
-};
-
-TEST_F(distrusted_index_test, answers_nothing_after_a_restart_until_it_is_made_anew) {
-    make();
-    ASSERT_TRUE(add());
-    make();
-    EXPECT_EQ(index_->last_revision("s-256", {at_}).value(), base::revision{7});
-    index_->distrust("a test");
-    expect_no_answer();
-    disk.lose_power_now();
-    index_.reset();
-    disk.restart(cut_policy::drop_all);
-    make();
-    expect_no_answer();
-    make();
-    expect_no_answer();
-    ASSERT_TRUE(index_->discard());
-    make();
-    EXPECT_FALSE(index_->last_revision("s-256", {at_}).value()) << "a new one is believed";
-}
-
-TEST_F(distrusted_index_test, answers_nothing_after_it_was_opened_anew_for_a_failed_write) {
-    settings.index.tail_bytes_max = 1;
-    settings.index.retry_pause = std::chrono::milliseconds(1);
-    make();
-    ASSERT_TRUE(add());
-    make();
-    disk.fail_all(base::memory_file_system::step_kind::write);
-    ASSERT_TRUE(add());
-    EXPECT_FALSE(add()) << "the part before was not written";
-    index_->distrust("a test");
-    static_cast<void>(disk.remove(index_folder + std::string("/distrusted"))); // as if not written
-    const std::uint64_t opens = disk.opens();
-    disk.fail_all(std::nullopt);
-    while (!rest() && disk.opens() < opens + 30) { // it is opened anew, and takes the part or not
-        std::this_thread::yield();
-    }
-    expect_no_answer();
 }
 
 TEST(index_keys_test, blocks_and_checkpoints_are_read_as_they_were_written) {
