@@ -108,7 +108,7 @@ restore_backup(backup_target& target, const std::string& folder, base::file_syst
                base::clock& clock, const restore_options& options = {});
 
 struct prune_options {
-    std::size_t keep = 1; // of the newest of each line; at least 1
+    std::size_t keep = 1; // of the newest restorable ones of each line; at least 1
     // Pieces that no backup needs are removed by the first prune that finds them so again after
     // this time: until then a backup that was interrupted finds what it had stored.
     std::chrono::seconds grace = std::chrono::hours(24);
@@ -123,10 +123,11 @@ struct prune_report {
     std::uint64_t blobs_waiting = 0; // not needed, and not removed yet
     std::uint64_t bytes_waiting = 0;
 };
-// Removes all but the newest backups, and pieces that none of those needs. Errors: those of the
+// Removes all but the newest backups, and pieces that none of those needs. A backup that cannot be
+// restored (backup_entry::good) is kept until `keep` newer ones can be. Errors: those of the
 // target, corrupt (a manifest to be kept cannot be read: nothing was removed), invalid_argument
-// (the line to be dropped is not there, or is the only one), already_exists and conflict as
-// make_backup.
+// (the line to be dropped is not there, is the only one, or alone can be restored), already_exists
+// and conflict as make_backup.
 [[nodiscard]] base::result<prune_report> prune_backups(backup_target& target, base::clock& clock,
                                                        const prune_options& options);
 

@@ -235,6 +235,38 @@ TEST_F(backup_lines, a_prune_keeps_the_newest_of_each_and_drops_one_when_told) {
     expect_backup_holds("", all_events());
 }
 
+TEST_F(backup_lines, a_prune_counts_only_those_that_can_be_restored) {
+    write("s", 20);
+    const auto snapshot = copy_of(folder);
+    ASSERT_TRUE(back_up());
+    write("s", 5);
+    const auto sound = back_up();
+    ASSERT_TRUE(sound);
+    const auto before = all_events();
+    write("s", 5);
+    const auto broken = back_up();
+    ASSERT_TRUE(broken);
+    const std::string piece = broken->manifest.segments.back().pieces.back().blob();
+    ASSERT_TRUE(disk.remove("/backup/" + piece));
+    ASSERT_FALSE(list_backups(*target_)->back().good());
+
+    const auto pruned = prune_backups(*target_, clock, {.keep = 1, .grace = {}});
+    ASSERT_TRUE(pruned) << pruned.error().message;
+    EXPECT_EQ(pruned->backups_removed, 1u);
+    expect_backup_holds(name_of(sound), before);
+
+    roll_back(snapshot);
+    write("other", 5);
+    const auto other = back_up();
+    ASSERT_TRUE(other);
+    ASSERT_EQ(other->manifest.line, 2u);
+    ASSERT_TRUE(disk.remove("/backup/" + other->manifest.segments.back().pieces.back().blob()));
+    const auto refused = prune_backups(*target_, clock, {.grace = {}, .dropped_line = 1});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().field, "line");
+    expect_backup_holds(name_of(sound), before);
+}
+
 TEST_F(backup_lines, names_say_where_a_backup_stands) {
     for (const backup_place place : {backup_place{1, 1, {5021}}, backup_place{2, 7, {1}},
                                      backup_place{31, 4'000'000'000u, {1ull << 52u}}}) {

@@ -81,6 +81,7 @@ public:
 
 private:
     base::status choose();
+    [[nodiscard]] base::status check_dropped(const std::vector<backup_entry>& entries) const;
     base::status remove_backups();
     base::status remove_pieces();
     [[nodiscard]] bool is_due(base::utc_time since) const {
@@ -96,31 +97,45 @@ private:
     prune_report report_;
 };
 
+base::status pruning::check_dropped(const std::vector<backup_entry>& entries) const {
+    const auto is_of_line = [this](const backup_entry& entry) {
+        return entry.place().line == options_.dropped_line;
+    };
+    const auto is_restorable_elsewhere = [&](const backup_entry& entry) {
+        return !is_of_line(entry) && entry.good();
+    };
+    const char* problem = nullptr;
+    if (std::ranges::none_of(entries, is_of_line)) {
+        problem = "there is no such line of backups";
+    } else if (std::ranges::all_of(entries, is_of_line)) {
+        problem = "the only line of backups is not dropped";
+    } else if (std::ranges::none_of(entries, is_restorable_elsewhere)) {
+        problem = "no backup of another line can be restored: the line is not dropped";
+    }
+    return problem == nullptr ? base::status{} : fail(errc::invalid_argument, problem, {}, "line");
+}
+
 base::status pruning::choose() {
     const auto entries = list_backups(target_);
     if (!entries) {
         return fail(entries.error());
     }
-    std::map<std::uint32_t, std::size_t> left; // backups of each line, from the newest on
-    std::set<std::uint32_t> lines;
-    std::ranges::transform(*entries, std::inserter(lines, lines.end()),
-                           [](const backup_entry& entry) { return entry.place().line; });
-    if (options_.dropped_line != 0 &&
-        (!lines.contains(options_.dropped_line) || lines.size() == 1)) {
-        return fail(errc::invalid_argument,
-                    lines.size() == 1 ? "the only line of backups is not dropped"
-                                      : "there is no such line of backups",
-                    {}, "line");
+    if (options_.dropped_line != 0) {
+        if (auto droppable = check_dropped(*entries); !droppable) {
+            return droppable;
+        }
     }
+    std::map<std::uint32_t, std::size_t> kept; // restorable ones of each line, from the newest on
     for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) {
         const std::uint32_t line = entry->place().line;
-        if (line == options_.dropped_line || ++left[line] > options_.keep) {
+        if (line == options_.dropped_line || kept[line] >= options_.keep) {
             old_.insert(old_.begin(), "manifests/" + entry->name);
             continue;
         }
         if (!entry->manifest) {
             return fail(entry->manifest.error());
         }
+        kept[line] += entry->good() ? 1 : 0; // another one stays, and stands for none
         for (const backup_segment& segment : entry->manifest->segments) {
             for (const backup_piece& piece : segment.pieces) {
                 needed_.insert(piece.blob());
