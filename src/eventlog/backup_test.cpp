@@ -83,6 +83,9 @@ TEST_F(backups, restore_to_any_position) {
     restore_options beyond;
     beyond.at = base::position{end};
     EXPECT_EQ(restore(beyond).error().code, errc::invalid_argument);
+    const auto names = disk.list(copy);
+    ASSERT_TRUE(names);
+    EXPECT_EQ(std::ranges::count(*names, restore_marker), 1) << "an empty log could be begun here";
 }
 
 TEST_F(backups, of_scavenged_segments_restore_to_any_position) {

@@ -113,7 +113,7 @@ base::status restoring::remove_file(const std::string& name) {
                : environment(removed.error());
 }
 
-// The marker comes first and goes last.
+// The marker comes first, before anything that may fail, and goes last.
 base::status restoring::prepare() {
     const auto names = files_.list(folder_);
     if (!names) {
@@ -315,8 +315,8 @@ base::status restoring::finish(base::utc_time now) {
 }
 
 base::result<restore_report> restoring::run(base::clock& clock) {
-    base::status done = choose();
-    done = done ? prepare() : done;
+    base::status done = prepare();
+    done = done ? choose() : done;
     if (!done) {
         return fail(std::move(done.error()));
     }
