@@ -144,7 +144,7 @@ void add_event_log_keys(config_registry& registry) {
         .add({.name = "event_log.append_events_max",
               .fallback = whole(131'072),
               .doc = "Events of one append; more are refused as too large.",
-              .minimum = 1,
+              .minimum = 64, // what the server appends itself goes through
               .maximum = 131'072})
         .add({.name = "event_log.append_bytes_max",
               .fallback = whole(72 * mebibyte),
