@@ -66,6 +66,34 @@ json::object object_of(const eventlog::backup_manifest& manifest) {
     return out;
 }
 
+// Whether backups can be looked for in a folder that exists already. Errors: not_found,
+// unavailable.
+base::status check_place(const std::filesystem::path& place) {
+    const auto has = [&place](const char* kind) {
+        std::error_code failed;
+        return std::filesystem::is_directory(place / kind, failed);
+    };
+    std::error_code failed;
+    const auto kind = std::filesystem::status(place, failed).type();
+    if (kind == std::filesystem::file_type::none) {
+        return base::fail(base::errc::unavailable, "The folder of the backups, " + place.string() +
+                                                       ", cannot be read: " + failed.message() +
+                                                       ".");
+    }
+    if (!has("manifests") && !has("blobs")) {
+        return base::fail(base::errc::not_found, "There are no backups in " + place.string() +
+                                                     "; name their folder with --from.");
+    }
+    return {};
+}
+
+int report_unnamed(const char* flag) {
+    return report({base::errc::invalid_argument, std::string("The name of the folder of the "
+                                                             "backups is empty; name it with ") +
+                                                     flag + "."},
+                  exit_usage);
+}
+
 // What holds the folder of the backups, and how others wait for it.
 eventlog::lease_options lease_of(const backup_options& options) {
     std::array<char, 256> host{};
@@ -104,14 +132,18 @@ int make(const backup_options& options, const settings& loaded, eventlog::backup
     base::posix_file_system files;
     base::system_clock clock;
     const auto data = data_folder::absolute(loaded.server.data);
+    if (!data_folder::has_event_log(data)) {
+        return report(data_folder::no_event_log(data));
+    }
     progress_line line(!options.json);
     const auto made =
         eventlog::make_backup((data / "events").string(), files, clock, target,
                               {.progress = [&line](const auto& now) { return line.show(now); },
                                .lease = lease_of(options)});
     if (!made && made.error().code == base::errc::not_found) {
-        return report({base::errc::not_found, "There is no event log in " + data.string() +
-                                                  "; name its folder with --data."});
+        return report({base::errc::not_found, "The backup of " + data.string() + " into " +
+                                                  options.place.string() +
+                                                  " was not made: " + made.error().message + "."});
     }
     if (!made) {
         return report(made.error());
@@ -283,6 +315,13 @@ int run_backup(const backup_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
+    const bool makes = options.what == backup_options::action::make;
+    if (options.place.empty()) {
+        return report_unnamed(makes ? "--to" : "--from");
+    }
+    if (const auto usable = makes ? base::status() : check_place(options.place); !usable) {
+        return report(usable.error());
+    }
     base::posix_file_system files;
     const auto target =
         eventlog::make_folder_target(files, data_folder::absolute(options.place).string());
@@ -303,6 +342,12 @@ int run_restore(const restore_command_options& options) {
     auto loaded = load_settings(options.config, log_use::quiet);
     if (!loaded) {
         return report(loaded.error(), exit_usage);
+    }
+    if (options.place.empty()) {
+        return report_unnamed("--from");
+    }
+    if (const auto usable = check_place(options.place); !usable) { // before anything is made
+        return report(usable.error());
     }
     const auto done = restore_into(loaded->server.data, options);
     if (!done) {

@@ -19,7 +19,8 @@ base::result<json::object> check_offline(const data_folder& folder, const settin
     }
     // A managed Redis keeps nothing while the server is down; a given one is not asked either,
     // since its entries may be another process's.
-    auto opened = core::open(folder, **guardian, options, backing::redis_use::unwanted);
+    auto opened = core::open(folder, **guardian, options, backing::redis_use::unwanted,
+                             data_folder::when_absent::refuse);
     if (!opened) {
         return base::fail(opened.error());
     }

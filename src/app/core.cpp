@@ -13,7 +13,11 @@ namespace immortal::app {
 
 base::result<std::unique_ptr<eventlog::log>>
 open_event_log(const data_folder& folder, const settings& options, base::file_system& files,
-               base::clock& clock, base::random_source& random, base::metrics* metrics) {
+               base::clock& clock, base::random_source& random, base::metrics* metrics,
+               data_folder::when_absent policy) {
+    if (policy == data_folder::when_absent::refuse && !data_folder::has_event_log(folder.path())) {
+        return base::fail(data_folder::no_event_log(folder.path()));
+    }
     eventlog::log_settings s;
     s.folder = folder.events().string();
     s.segment_size = options.event_log.segment_bytes;
@@ -69,11 +73,12 @@ core::core(const data_folder& folder, runtime::guardian& parent, const settings&
       engine({.threads = options.server.threads}), services(parent, folder, options, use) {}
 
 base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
-                                               const settings& options, backing::redis_use use) {
+                                               const settings& options, backing::redis_use use,
+                                               data_folder::when_absent policy) {
     std::unique_ptr<core> made(new core(folder, parent, options, use));
     made->engine.start();
     auto store_opened =
-        std::async(std::launch::async, [&] { return made->open_store(folder, options); });
+        std::async(std::launch::async, [&] { return made->open_store(folder, options, policy); });
     auto begun = made->services.begin();
     auto opened = store_opened.get();
     if (!begun || !opened) {
@@ -88,7 +93,8 @@ base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtim
     return made;
 }
 
-base::status core::open_store(const data_folder& folder, const settings& options) {
+base::status core::open_store(const data_folder& folder, const settings& options,
+                              data_folder::when_absent policy) {
     if (!options.event_store.uri.empty()) {
         auto opened = open_remote(options, random);
         if (!opened) {
@@ -97,7 +103,7 @@ base::status core::open_store(const data_folder& folder, const settings& options
         store = std::move(*opened);
         return {};
     }
-    auto opened = open_event_log(folder, options, files, clock, random, &metrics);
+    auto opened = open_event_log(folder, options, files, clock, random, &metrics, policy);
     if (!opened) {
         return base::fail(opened.error());
     }

@@ -26,12 +26,11 @@ namespace immortal::app {
 class core {
 public:
     // Starts the managed services while it opens the event log, and brings the schema up to date
-    // once PostgreSQL answers. `folder`, `parent`, `options` outlive it. Blocks. Errors: a sentence
-    // for the operator; nothing is left running then.
-    [[nodiscard]] static base::result<std::unique_ptr<core>> open(const data_folder& folder,
-                                                                  runtime::guardian& parent,
-                                                                  const settings& options,
-                                                                  backing::redis_use redis);
+    // once PostgreSQL answers. `policy`: as open_event_log. `folder`, `parent`, `options` outlive
+    // it. Blocks. Errors: a sentence for the operator; nothing is left running then.
+    [[nodiscard]] static base::result<std::unique_ptr<core>>
+    open(const data_folder& folder, runtime::guardian& parent, const settings& options,
+         backing::redis_use redis, data_folder::when_absent policy);
 
     ~core(); // stops what open() started
     core(const core&) = delete;
@@ -55,7 +54,8 @@ public:
 private:
     core(const data_folder& folder, runtime::guardian& parent, const settings& options,
          backing::redis_use redis);
-    base::status open_store(const data_folder& folder, const settings& options);
+    base::status open_store(const data_folder& folder, const settings& options,
+                            data_folder::when_absent policy);
     base::status connect(const settings& options);
 };
 
@@ -63,9 +63,11 @@ private:
 [[nodiscard]] base::result<std::unique_ptr<eventstore::event_store>>
 open_remote(const settings& options, base::random_source& random);
 
-// The event log alone, for tools that need nothing else. The arguments outlive it.
+// The event log alone, for tools that need nothing else. The arguments outlive it. Errors: also
+// not_found (with `refuse`: there is no log; none is made).
 [[nodiscard]] base::result<std::unique_ptr<eventlog::log>>
 open_event_log(const data_folder& folder, const settings& options, base::file_system& files,
-               base::clock& clock, base::random_source& random, base::metrics* metrics);
+               base::clock& clock, base::random_source& random, base::metrics* metrics,
+               data_folder::when_absent policy);
 
 } // namespace immortal::app

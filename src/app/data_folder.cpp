@@ -153,6 +153,22 @@ bool data_folder::exists(const fs::path& folder) {
     return fs::exists(path / "events", failed) || fs::exists(path / "lock", failed);
 }
 
+bool data_folder::has_event_log(const fs::path& folder) {
+    std::error_code failed;
+    fs::directory_iterator entry(absolute(folder) / "events", failed);
+    if (failed) { // what cannot be read may hold one: who opens it says why not
+        return failed != std::errc::no_such_file_or_directory;
+    }
+    return std::any_of(begin(entry), end(entry), [](const fs::directory_entry& one) {
+        return one.path().filename() != "lock" && one.path().filename() != "index";
+    });
+}
+
+base::error data_folder::no_event_log(const fs::path& folder) {
+    return {base::errc::not_found, "There is no event log in " + absolute(folder).string() +
+                                       "; name its folder with --data."};
+}
+
 data_folder::~data_folder() {
     close(lock_);
 }

@@ -41,6 +41,11 @@ public:
     // Whether a server ever used the folder.
     [[nodiscard]] static bool exists(const std::filesystem::path& folder);
 
+    // Whether there is an event log in the folder, or a restore of one that was not finished.
+    [[nodiscard]] static bool has_event_log(const std::filesystem::path& folder);
+    // The sentence for commands that need one.
+    [[nodiscard]] static base::error no_event_log(const std::filesystem::path& folder);
+
     // Absolute and without dots; the folder need not exist.
     [[nodiscard]] static std::filesystem::path absolute(const std::filesystem::path& folder);
 

@@ -20,7 +20,8 @@ base::result<json::object> on_log(const data_folder& folder, const settings& opt
     base::system_clock clock;
     base::system_random random;
     runtime::engine engine({.threads = 2});
-    auto log = open_event_log(folder, options, files, clock, random, nullptr);
+    auto log = open_event_log(folder, options, files, clock, random, nullptr,
+                              data_folder::when_absent::refuse);
     if (!log) {
         return base::fail(log.error());
     }

@@ -11,7 +11,8 @@
 
 namespace immortal::app {
 
-// Opens the event log alone and answers one request (operations.hpp) of it. Blocks.
+// Opens the event log alone, which must be there, and answers one request (operations.hpp) of it.
+// Blocks.
 [[nodiscard]] base::result<base::json::object> on_log(const data_folder& folder,
                                                       const settings& options,
                                                       const base::json::object& request,

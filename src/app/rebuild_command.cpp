@@ -29,7 +29,8 @@ base::result<readmodel::rebuild_progress> rebuild_in(const data_folder& folder,
     if (!guardian) {
         return base::fail(guardian.error());
     }
-    auto opened = core::open(folder, **guardian, options, backing::redis_use::unwanted);
+    auto opened = core::open(folder, **guardian, options, backing::redis_use::unwanted,
+                             data_folder::when_absent::refuse);
     if (!opened) {
         return base::fail(opened.error());
     }

@@ -348,7 +348,8 @@ server::~server() {
 
 base::result<std::unique_ptr<server>>
 server::start(const data_folder& folder, runtime::guardian& parent, const settings& options) {
-    auto opened = core::open(folder, parent, options, backing::redis_use::wanted);
+    auto opened = core::open(folder, parent, options, backing::redis_use::wanted,
+                             data_folder::when_absent::make);
     if (!opened) {
         return base::fail(opened.error());
     }

@@ -48,7 +48,8 @@ base::result<std::unique_ptr<store_server>> store_server::start(const data_folde
                                                                 esdb::protocol_settings protocol) {
     std::unique_ptr<store_server> made(new store_server(std::make_unique<parts>(options)));
     parts& p = *made->parts_;
-    auto log = open_event_log(folder, options, p.files, p.clock, p.random, &p.metrics);
+    auto log = open_event_log(folder, options, p.files, p.clock, p.random, &p.metrics,
+                              data_folder::when_absent::make);
     if (!log) {
         return base::fail(log.error());
     }

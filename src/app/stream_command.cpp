@@ -112,6 +112,9 @@ int run_log_verify(const log_options& options) {
             return report(folder.error());
         }
     }
+    if (!data_folder::has_event_log(loaded->server.data)) {
+        return report(data_folder::no_event_log(loaded->server.data));
+    }
     base::posix_file_system files;
     const auto events = data_folder::absolute(loaded->server.data) / "events";
     const auto found = eventlog::verify(events.string(), files);

@@ -22,6 +22,10 @@ base::result<settings> load_settings(const configuration& from, log_use use) {
         return base::fail(config.error());
     }
     settings out = read_settings(*config);
+    if (out.server.data.empty()) {
+        return base::fail(base::errc::invalid_argument,
+                          "The name of the data folder is empty; name a folder with --data.");
+    }
     if (out.postgres.uri.empty()) {
         forget_postgres_environment();
     }
