@@ -87,7 +87,7 @@ public:
     // Damage at rest.
     [[nodiscard]] std::string contents(const std::string& path) const;
     void set_contents(const std::string& path, std::string bytes);
-    // Who has the file open sees it, too.
+    // Who has the file open sees it, too. No effect where the file is gone or ends before.
     void flip_bit(const std::string& path, std::uint64_t offset, unsigned bit);
 
 private:
