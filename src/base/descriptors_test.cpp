@@ -7,6 +7,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+// UndefinedBehaviorSanitizer's check of virtual calls needs a descriptor of its own, and reports a
+// defect when it gets none.
+#if __has_feature(undefined_behavior_sanitizer)
+#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS()                                                       \
+    GTEST_SKIP() << "SKIPPED, NOT TESTED HERE: the sanitizer needs descriptors; the dev preset "   \
+                    "runs it"
+#else
+#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() static_cast<void>(0)
+#endif
+
 namespace immortal::base {
 namespace {
 
@@ -59,6 +69,7 @@ TEST(descriptors, the_limit_is_raised_to_the_hard_one) {
 }
 
 TEST(descriptors, the_reserve_opens_files_when_nothing_else_can) {
+    SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
     const auto folder = std::filesystem::temp_directory_path() /
                         ("immortal-descriptors-" + std::to_string(::getpid()));
     std::filesystem::create_directory(folder);

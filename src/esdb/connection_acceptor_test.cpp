@@ -13,6 +13,16 @@
 #include <sys/resource.h>
 #include <thread>
 
+// UndefinedBehaviorSanitizer's check of virtual calls needs a descriptor of its own, and reports a
+// defect when it gets none.
+#if __has_feature(undefined_behavior_sanitizer)
+#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS()                                                       \
+    GTEST_SKIP() << "SKIPPED, NOT TESTED HERE: the sanitizer needs descriptors; the dev preset "   \
+                    "runs it"
+#else
+#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() static_cast<void>(0)
+#endif
+
 namespace immortal::esdb {
 namespace {
 
@@ -102,6 +112,7 @@ protected:
 };
 
 TEST_F(connection_acceptor_test, goes_on_after_there_was_no_descriptor) {
+    SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
     start_counting();
     std::unique_ptr<raw_client> waiting;
     {
@@ -151,6 +162,7 @@ TEST_F(connection_acceptor_test, a_stop_ends_it_while_connections_wait) {
 }
 
 TEST_F(connection_acceptor_test, no_descriptor_at_the_start_is_a_sentence) {
+    SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
     server refused(engine_, test_settings(), methods_, *rules_);
     const descriptor_flood flood;
     const auto started = refused.start();

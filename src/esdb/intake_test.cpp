@@ -13,6 +13,7 @@
 #include <atomic>
 #include <fstream>
 #include <grpcpp/generic/generic_stub.h>
+#include <iostream>
 
 namespace immortal::esdb {
 namespace {
@@ -30,12 +31,28 @@ constexpr const char* append_method = "/event_store.client.streams.Streams/Appen
 constexpr const char* batch_method = "/event_store.client.streams.Streams/BatchAppend";
 constexpr std::size_t mebibyte = 1u << 20;
 
+// AddressSanitizer keeps what was freed: there is no measuring memory there.
+#if __has_feature(address_sanitizer)
+constexpr bool memory_is_measured = false;
+#else
+constexpr bool memory_is_measured = true;
+#endif
+
+// Of this process.
 std::size_t resident_bytes() {
     std::ifstream file("/proc/self/statm");
     std::size_t total = 0;
     std::size_t resident = 0;
     file >> total >> resident;
     return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+void expect_growth_below(std::size_t growth, std::size_t bound) {
+    if (memory_is_measured) {
+        EXPECT_LT(growth, bound);
+    } else {
+        std::cout << "SKIPPED, NOT TESTED HERE: the growth of memory; the dev preset measures it\n";
+    }
 }
 
 class intake_test : public server_fixture {
@@ -175,7 +192,7 @@ TEST_F(intake_test, stalled_messages_occupy_the_places_of_a_few) {
     settings.server.receive_bytes_max = 8192 * mebibyte;
     settings.server.message_limit = milliseconds(1'500);
     serve(settings);
-    EXPECT_LT(growth_of_stalled(records_method, 30), 300 * mebibyte);
+    expect_growth_below(growth_of_stalled(records_method, 30), 300 * mebibyte);
     EXPECT_TRUE(append("s").ok()) << "the others are served again";
 }
 
@@ -241,7 +258,7 @@ TEST_F(intake_test, what_comes_in_is_bounded_as_a_whole) {
     settings.server.receive_bytes_max = 128 * mebibyte;
     settings.server.first_message_limit = milliseconds(1'500);
     serve(settings);
-    EXPECT_LT(growth_of_stalled(batch_method, 30), 400 * mebibyte);
+    expect_growth_below(growth_of_stalled(batch_method, 30), 400 * mebibyte);
     EXPECT_TRUE(append("s").ok()) << "the others are served again";
 }
 
@@ -301,7 +318,8 @@ TEST_F(intake_test, a_message_of_many_empty_parts_is_refused_before_it_is_parsed
     const auto status = send_bytes(records_method, bytes);
     EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
     EXPECT_NE(status.error_message().find("parts"), std::string::npos) << status.error_message();
-    EXPECT_LT(resident_bytes(), before + 300 * mebibyte);
+    const std::size_t after = resident_bytes();
+    expect_growth_below(after > before ? after - before : 0, 300 * mebibyte);
 }
 
 // What a large message becomes counts before anything is done with it.
