@@ -269,9 +269,14 @@ base::status server::parts::begin(const data_folder& folder) {
         return base::fail(std::move(controlled.error()));
     }
     control = std::move(*controlled);
+    // HTTP comes last: who gets an answer there may take it that the start is over, and gRPC ends
+    // the process when it finds no descriptor while it starts.
+    if (auto started = begin_protocol(); !started) {
+        return started;
+    }
     auto started = api->start();
     listening = started.has_value();
-    return started ? begin_protocol() : started;
+    return started;
 }
 
 base::status server::parts::begin_protocol() {

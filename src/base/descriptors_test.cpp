@@ -1,4 +1,5 @@
 #include "base/descriptors.hpp"
+#include "base/descriptors_testing.hpp"
 #include "base/file.hpp"
 
 #include <gtest/gtest.h>
@@ -6,16 +7,6 @@
 #include <filesystem>
 #include <sys/resource.h>
 #include <unistd.h>
-
-// UndefinedBehaviorSanitizer's check of virtual calls needs a descriptor of its own, and reports a
-// defect when it gets none.
-#if __has_feature(undefined_behavior_sanitizer)
-#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS()                                                       \
-    GTEST_SKIP() << "SKIPPED, NOT TESTED HERE: the sanitizer needs descriptors; the dev preset "   \
-                    "runs it"
-#else
-#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() static_cast<void>(0)
-#endif
 
 namespace immortal::base {
 namespace {

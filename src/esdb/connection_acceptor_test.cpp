@@ -1,4 +1,5 @@
 // What the acceptor of the protocol's port does when it may not, or cannot, accept.
+#include "base/descriptors_testing.hpp"
 #include "esdb/connection_acceptor.hpp"
 #include "esdb/raw_client_testing.hpp"
 #include "esdb/server_features.hpp"
@@ -12,16 +13,6 @@
 #include <set>
 #include <sys/resource.h>
 #include <thread>
-
-// UndefinedBehaviorSanitizer's check of virtual calls needs a descriptor of its own, and reports a
-// defect when it gets none.
-#if __has_feature(undefined_behavior_sanitizer)
-#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS()                                                       \
-    GTEST_SKIP() << "SKIPPED, NOT TESTED HERE: the sanitizer needs descriptors; the dev preset "   \
-                    "runs it"
-#else
-#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() static_cast<void>(0)
-#endif
 
 namespace immortal::esdb {
 namespace {
