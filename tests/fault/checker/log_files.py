@@ -46,7 +46,7 @@ def read(folder):
 def records(data, at, count, base):
     for _ in range(count):
         (_, length, position, revision, own, _, flags, stream, kind, _, metadata, size) = RECORD.unpack_from(data, at)
-        name = data[at + RECORD.size:][:stream].decode()
+        name = data[at + RECORD.size:at + RECORD.size + stream].decode()
         body = data[at + length - size:at + length].decode()
         yield Event(position, name, revision, str(uuid.UUID(bytes=own)), body, bool(flags & LAST))
         at += length
