@@ -23,6 +23,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::size_t headers_bytes = 1'024; // of a call, with all that is no message
+
 std::string text_of(const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
@@ -208,6 +210,9 @@ awaitable<bool> call_driver::write(grpc::ByteBuffer message, more then) {
         options.set_buffer_hint();
     }
     begun_ = true;
+    if (connection_ != nullptr) {
+        connection_->explain_answer(message.Length());
+    }
     if (!lasts_) {
         expect_progress();
     }
@@ -233,6 +238,10 @@ void call_driver::read_headers() {
     headers_.connection_name = text("connection-name");
     headers_.requires_leader = text("requires-leader") == "true";
     headers_.peer = context_.peer();
+    connection_ = host_.meter->find(headers_.peer);
+    if (connection_ != nullptr) {
+        connection_->explain(headers_bytes);
+    }
     headers_.authority = context_.host();
     const auto certificate = context_.auth_context();
     if (certificate != nullptr && certificate->IsPeerAuthenticated()) {
@@ -352,6 +361,9 @@ awaitable<rpc_status> call_driver::serve_guarded() {
 
 awaitable<void> call_driver::run() {
     rpc_status status = co_await serve_guarded();
+    if (method_ != nullptr) {
+        explain_rest(status);
+    }
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     due_ = time_point::max();
     if (write_.outstanding) { // a cancelled handler left it; gRPC wants it ended first

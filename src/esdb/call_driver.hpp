@@ -11,7 +11,9 @@
 //     counted        an entry in the ledger, by address and kind
 //     authenticated  counted by login too
 //     let in         the method's rule, before a byte of the request is received
-//     received       a deadline for each message; a place at a gate (receive_gate) for payload
+//     received       a deadline for each message; a place at a gate (receive_gate) for payload;
+//     what
+//                    comes in without a place is measured (connection_meter) and charged meanwhile
 //     admitted       the method's rule, on the streams that the message names
 //     accepted       accepted_work: what a stop waits for
 //     carried out    the handler's own business
@@ -22,6 +24,7 @@
 
 #include "esdb/call.hpp"
 #include "esdb/caller_ledger.hpp"
+#include "esdb/connection_meter.hpp"
 #include "esdb/method_table.hpp"
 #include "esdb/receive_gate.hpp"
 #include "runtime/engine.hpp"
@@ -52,8 +55,10 @@ struct call_host {
     const method_table* methods = nullptr;
     authorizer* rules = nullptr;
     caller_ledger* callers = nullptr;
-    receive_gate* gate = nullptr;                    // of large requests
-    receive_gate* append_gate = nullptr;             // of an append's messages but the first
+    receive_gate* gate = nullptr;        // of large requests
+    receive_gate* append_gate = nullptr; // of an append's messages but the first
+    connection_meter* meter = nullptr;
+    std::size_t message_size_max = 0;
     std::chrono::milliseconds first_message_limit{}; // for the first message
     // For each further one, or one with payload; and for a place at a gate.
     std::chrono::milliseconds message_limit{};
@@ -96,6 +101,7 @@ public:
 private:
     using time_point = std::chrono::steady_clock::time_point;
     class gate_place;
+    class measured_read;
 
     // A message that ends its call.
     struct message_refused : std::exception {
@@ -138,6 +144,9 @@ private:
     [[nodiscard]] std::chrono::milliseconds limit_of_next() const;
     void watch(time_point due);
     void look_at_deadlines();
+    void look_at_incoming();
+    void explain_rest(const rpc_status& status);
+    void end_wait(); // for a place or a message, which is late
     void expect_message(std::chrono::milliseconds limit);
     void expect_progress(); // of what is written, from now on
     awaitable<rpc_status> serve_guarded();
@@ -161,17 +170,22 @@ private:
     operation place_{nullptr}; // at the gate
     receive_gate::visitor visitor_;
     std::optional<boost::asio::steady_timer> timer_{strand_};
-    time_point due_ = time_point::max();        // of the message that is awaited
-    time_point answer_due_ = time_point::max(); // of the one that is written
-    std::size_t received_ = 0;                  // messages
-    std::size_t working_ = 0;                   // accepted_work objects
+    time_point due_ = time_point::max();             // of the message that is awaited
+    time_point answer_due_ = time_point::max();      // of the one that is written
+    time_point look_due_ = time_point::max();        // at what comes in without a place
+    std::shared_ptr<metered_connection> connection_; // null: not known
+    std::uint64_t old_bytes_ = 0;                    // that came before the present read
+    std::uint64_t delivered_ = 0;   // on the connection, when the present message began to come in
+    shared_charge incoming_charge_; // for what has come of a message; null: nothing worth it
+    std::size_t received_ = 0;      // messages
+    std::size_t working_ = 0;       // accepted_work objects
     call_headers headers_;
     principal caller_;
     const method* method_ = nullptr;
     bool begun_ = false;     // something was written
     bool watching_ = false;  // the timer runs
     bool late_ = false;      // a message did not come in time
-    bool in_line_ = false;   // waits for a place at a gate, or waited in vain
+    bool in_line_ = false;   // waits for room (a place at a gate), or found none
     bool lasts_ = false;     // goes on for as long as the client likes
     bool ended_ = false;     // run() is over
     bool finishing_ = false; // the status is being sent, or was

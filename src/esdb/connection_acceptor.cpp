@@ -29,8 +29,10 @@ bool is_shortage(int error) {
 } // namespace
 
 connection_acceptor::connection_acceptor(std::vector<descriptor> sockets,
-                                         std::function<bool()> may_accept)
-    : may_accept_(std::move(may_accept)), sockets_(std::move(sockets)) {}
+                                         std::function<bool()> may_accept,
+                                         std::function<void(int connection)> accepted)
+    : may_accept_(std::move(may_accept)), accepted_(std::move(accepted)),
+      sockets_(std::move(sockets)) {}
 
 connection_acceptor::~connection_acceptor() {
     stop();
@@ -106,6 +108,9 @@ void connection_acceptor::accept_some(int socket) {
                 return;
             }
             continue; // this one has gone again
+        }
+        if (accepted_) {
+            accepted_(connection);
         }
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters handed;
         handed.listener_fd = socket;

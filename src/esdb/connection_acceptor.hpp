@@ -19,7 +19,9 @@ class connection_acceptor {
 public:
     // `may_accept` is asked before each connection, on the acceptor's thread: false, it waits in
     // the system's queue. Empty: always.
-    connection_acceptor(std::vector<descriptor> sockets, std::function<bool()> may_accept);
+    // `accepted` is told each one before gRPC has it. Empty: nobody is.
+    connection_acceptor(std::vector<descriptor> sockets, std::function<bool()> may_accept,
+                        std::function<void(int connection)> accepted = {});
     ~connection_acceptor(); // stop()
     connection_acceptor(const connection_acceptor&) = delete;
     connection_acceptor& operator=(const connection_acceptor&) = delete;
@@ -40,6 +42,7 @@ private:
     void pause() const;
 
     const std::function<bool()> may_accept_;
+    const std::function<void(int)> accepted_;
     std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> target_;
     std::vector<descriptor> sockets_;
     descriptor wake_;                                     // readable: stop

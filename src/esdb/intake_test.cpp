@@ -2,15 +2,11 @@
 #include "esdb/protocol_server.hpp"
 #include "esdb/raw_client_testing.hpp"
 #include "esdb/server_fixture.hpp"
-#include "esdb/typed_call.hpp"
 #include "esproto/event.hpp"
-#include "esproto/wire/monitoring.grpc.pb.h"
 #include "esproto/wire/streams.grpc.pb.h"
 #include "esproto/wire/streams_v2.grpc.pb.h"
 #include "eventstore/memory_store.hpp"
-#include "runtime/deadline.hpp"
 
-#include <atomic>
 #include <fstream>
 #include <grpcpp/generic/generic_stub.h>
 #include <iostream>
@@ -20,7 +16,6 @@ namespace {
 
 namespace client = ::event_store::client;
 namespace v2 = ::kurrentdb::protocol::v2::streams;
-using client::monitoring::Monitoring;
 using client::streams::Streams;
 using grpc::StatusCode;
 using std::chrono::milliseconds;
@@ -262,6 +257,80 @@ TEST_F(intake_test, what_comes_in_is_bounded_as_a_whole) {
     EXPECT_TRUE(append("s").ok()) << "the others are served again";
 }
 
+// The second message of batch streams, each on a connection of its own, but for the last byte.
+class stalled_batches : public intake_test {
+protected:
+    void begin(int count) {
+        for (int i = 0; i < count; ++i) {
+            raw_.push_back(std::make_unique<raw_client>(node_->port()));
+            raw_.back()->begin(batch_method, 64 * mebibyte, {}, true);
+        }
+    }
+    // How many of the streams are left, when no more than `enough` are or time is over.
+    std::size_t turn_until(std::size_t enough) {
+        const auto until = std::chrono::steady_clock::now() + patience;
+        std::size_t open = raw_.size();
+        while (open > enough && std::chrono::steady_clock::now() < until) {
+            open = 0;
+            for (const auto& one : raw_) {
+                open += one->open_calls() > 0 && one->turn() ? 1 : 0;
+            }
+        }
+        return open;
+    }
+    std::vector<std::unique_ptr<raw_client>> raw_;
+};
+
+TEST_F(stalled_batches, a_message_that_has_begun_has_a_deadline) {
+    protocol_settings settings;
+    settings.server.message_limit = milliseconds(1'000);
+    serve(settings);
+    begin(2);
+    EXPECT_EQ(turn_until(0), 0u);
+}
+
+TEST_F(stalled_batches, what_has_come_of_a_message_is_charged) {
+    protocol_settings settings;
+    settings.server.message_limit = std::chrono::hours(1);
+    settings.server.receive_bytes_max = 8192 * mebibyte;
+    settings.unfinished_bytes_max = 150 * mebibyte;
+    serve(settings);
+    begin(6);
+    EXPECT_EQ(turn_until(2), 2u) << "there is room for two";
+    EXPECT_TRUE(append("s").ok());
+}
+
+TEST_F(stalled_batches, a_stream_that_is_idle_goes_on_whatever_else_its_connection_carries) {
+    protocol_settings settings;
+    settings.server.message_limit = milliseconds(1'000);
+    serve(settings);
+    const auto context = make_context();
+    const auto batches = streams_->BatchAppend(context.get());
+    ASSERT_TRUE(batches->Write(client::streams::BatchAppendReq()));
+    const auto until = std::chrono::steady_clock::now() + milliseconds(2'500);
+    while (std::chrono::steady_clock::now() < until) {
+        ASSERT_TRUE(send_records(mebibyte, 3).ok());
+        ASSERT_TRUE(append("s").ok());
+        (void)send_bytes("/event_store.client.streams.Streams/Read", std::string(mebibyte, 'x'));
+        (void)send_bytes("/nobody/Knows", std::string(mebibyte / 4, 'x'));
+        auto paused = pause_append();
+        paused->context->TryCancel();
+        (void)paused->writer->Finish();
+    }
+    client::streams::BatchAppendReq batch;
+    esproto::write_uuid(base::uuid::make_random(random_), esproto::uuid_form::string,
+                        *batch.mutable_correlation_id());
+    batch.mutable_options()->mutable_stream_identifier()->set_stream_name("b");
+    batch.mutable_options()->mutable_any();
+    batch.set_is_final(true);
+    client::streams::BatchAppendResp answer;
+    ASSERT_TRUE(batches->Write(batch));
+    ASSERT_TRUE(batches->Read(&answer));
+    EXPECT_TRUE(answer.has_success());
+    (void)batches->WritesDone();
+    EXPECT_TRUE(batches->Finish().ok());
+}
+
 TEST_F(intake_test, a_silent_call_is_ended) {
     protocol_settings settings;
     settings.server.first_message_limit = milliseconds(200);
@@ -381,104 +450,6 @@ TEST_F(intake_test, subscriptions_leave_room_for_appends_and_reads) {
         context->TryCancel();
         (void)reader->Finish();
     }
-}
-
-// The stop of a server whose clients neither send nor take anything waits for none of them.
-class idle_clients : public server_fixture {
-protected:
-    static constexpr std::chrono::hours never{24};
-
-    static awaitable<rpc_status> flood(call& asked) {
-        client::monitoring::StatsResp message;
-        (*message.mutable_stats())["x"] = std::string(64 * 1024, 'x');
-        while (co_await send(asked, message)) {
-        }
-        co_return rpc_status{};
-    }
-    static awaitable<rpc_status> answer_at_once(call& asked) {
-        client::monitoring::StatsResp message;
-        (*message.mutable_stats())["x"] = std::string(64 * 1024, 'x');
-        reply(asked, message);
-        co_return rpc_status{};
-    }
-    awaitable<rpc_status> work(call& asked) {
-        (void)co_await asked.read();
-        const accepted_work accepted(asked);
-        ++working_;
-        (void)co_await runtime::wait_for(milliseconds(300));
-        finished_ = true;
-        co_return rpc_status{};
-    }
-    std::atomic<int> working_{0};
-    std::atomic<bool> finished_{false};
-};
-
-TEST_F(idle_clients, an_answer_that_nobody_takes_ends_its_call) {
-    const auto add = [this](const char* name, handler serve, call_kind kind) {
-        methods_.add("slow", name,
-                     {.serve = std::move(serve),
-                      .access = access_rule::everybody(),
-                      .kind = kind,
-                      .lasting = duration::lasts});
-    };
-    add("Read", &flood, call_kind::short_call);
-    add("Get", &answer_at_once, call_kind::short_call);
-    add("Subscribe", &flood, call_kind::lasting);
-    auto settings = test_settings();
-    settings.answer_limit = milliseconds(300);
-    start(settings);
-    raw_client raw(server_->port(), 1'000);
-    raw.begin("/slow/Subscribe", 0);
-    raw.begin("/slow/Read", 0);
-    raw.begin("/slow/Get", 0);
-    const auto until = std::chrono::steady_clock::now() + patience / 4;
-    while (raw.open_calls() > 1 && std::chrono::steady_clock::now() < until) {
-        ASSERT_TRUE(raw.turn());
-    }
-    EXPECT_EQ(raw.open_calls(), 1u) << "a subscriber may be slow, others not for ever";
-    while (server_->calls() > 1 && std::chrono::steady_clock::now() < until) {
-        ASSERT_TRUE(raw.turn());
-    }
-    EXPECT_EQ(server_->calls(), 1u) << "they hold nothing any more";
-}
-
-TEST_F(idle_clients, a_stop_waits_for_accepted_work_alone) {
-    methods_.add(Monitoring::service_full_name(), "Stats",
-                 {.serve = &flood,
-                  .access = access_rule::everybody(),
-                  .kind = call_kind::lasting,
-                  .lasting = duration::lasts});
-    methods_.add(
-        "slow", "Work",
-        {.serve = [this](call& asked) { return work(asked); }, .access = access_rule::everybody()});
-    auto settings = test_settings();
-    settings.first_message_limit = settings.message_limit = never;
-    start(settings);
-    raw_client raw(server_->port(), 1'000);
-    raw.begin("/event_store.client.monitoring.Monitoring/Stats", 0); // takes no answer
-    raw.begin("/slow/Work", 1'000);                                  // never sends its last byte
-    raw.begin("/slow/Work", 0);                                      // sends nothing
-    while (raw.received() == 0) {
-        ASSERT_TRUE(raw.turn());
-    }
-    grpc::GenericStub stub(channel_);
-    grpc::CompletionQueue queue;
-    const auto context = make_context();
-    const grpc::ByteBuffer empty = message_bytes(client::monitoring::StatsReq());
-    const auto call = stub.PrepareUnaryCall(context.get(), "/slow/Work", empty, &queue);
-    call->StartCall();
-    grpc::ByteBuffer answer;
-    grpc::Status status;
-    call->Finish(&answer, &status, nullptr);
-    while (working_ == 0) {
-        ASSERT_TRUE(raw.turn());
-    }
-    server_->stop(std::chrono::duration_cast<milliseconds>(never));
-    EXPECT_TRUE(finished_) << "accepted work is done to its end";
-    void* tag = nullptr;
-    bool ok = false;
-    (void)queue.Next(&tag, &ok);
-    queue.Shutdown();
 }
 
 } // namespace

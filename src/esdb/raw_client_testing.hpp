@@ -44,8 +44,10 @@ public:
     raw_client& operator=(const raw_client&) = delete;
 
     // Begins a call and announces one message of `message_bytes`; all of it is sent, as far as the
-    // server takes it, but for its last byte. Zero: nothing is announced.
-    void begin(const std::string& path, std::size_t message_bytes, const headers& more = {}) {
+    // server takes it, but for its last byte. Zero: nothing is announced. `before`: an empty
+    // message as a whole comes first.
+    void begin(const std::string& path, std::size_t message_bytes, const headers& more = {},
+               bool before = false) {
         std::string block;
         for (const auto& [name, value] : headers{{":method", "POST"},
                                                  {":scheme", "http"},
@@ -61,7 +63,7 @@ public:
         frame(1, 4, next_, block); // HEADERS, END_HEADERS
         call one{.window = initial_window_};
         if (message_bytes > 0) {
-            one.start = std::string(1, '\0');
+            one.start = std::string(before ? 6 : 1, '\0');
             put(one.start, message_bytes, 4);
             one.left = one.start.size() + message_bytes - 1;
         }

@@ -74,6 +74,8 @@ struct server::state {
         host.callers = &callers;
         host.gate = &gate;
         host.append_gate = &append_gate;
+        host.meter = &meter;
+        host.message_size_max = settings.message_size_max;
         host.first_message_limit = settings.first_message_limit;
         host.message_limit = settings.message_limit;
         host.answer_limit = settings.answer_limit;
@@ -103,6 +105,7 @@ struct server::state {
     caller_ledger callers;
     receive_gate gate;
     receive_gate append_gate;
+    connection_meter meter;
     const std::shared_ptr<certificate_source> certificates; // null: no TLS
     call_host host;
     std::shared_ptr<grpc::ServerCredentials> credentials; // outlive the server
@@ -300,7 +303,8 @@ base::status server::start() {
     }
     s.port = opened->port;
     s.acceptor =
-        std::make_unique<connection_acceptor>(std::move(opened->sockets), s.settings.may_accept);
+        std::make_unique<connection_acceptor>(std::move(opened->sockets), s.settings.may_accept,
+                                              [&s](int connection) { s.meter.add(connection); });
     if (auto served = s.serve(); !served) {
         s.abandon();
         return served;
