@@ -86,6 +86,8 @@ receive_gate* call_driver::gate_of_next() const {
         return received_ == 0 ? host_.gate : nullptr;
     case intake::messages:
         return received_ > 0 ? host_.append_gate : nullptr;
+    case intake::large_messages:
+        return host_.append_gate;
     default:
         return nullptr;
     }
@@ -93,7 +95,8 @@ receive_gate* call_driver::gate_of_next() const {
 
 // Of a method without an end only the first message has a deadline.
 std::chrono::milliseconds call_driver::limit_of_next() const {
-    const bool payload = received_ > 0 || method_->receives == intake::large;
+    const bool payload = received_ > 0 || method_->receives == intake::large ||
+                         method_->receives == intake::large_messages;
     return payload ? host_.message_limit : host_.first_message_limit;
 }
 
@@ -241,7 +244,8 @@ awaitable<std::optional<grpc::ByteBuffer>> call_driver::read() {
             measured.begin();
         }
         // Waiting in line is not the client's doing: its time begins here.
-        if (received_ == 0 || method_->receives == intake::messages) {
+        if (received_ == 0 || method_->receives == intake::messages ||
+            method_->receives == intake::large_messages) {
             expect_message(limit_of_next());
         }
         incoming_.Clear();

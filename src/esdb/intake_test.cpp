@@ -22,6 +22,8 @@ using std::chrono::milliseconds;
 
 constexpr const char* records_method =
     "/kurrentdb.protocol.v2.streams.StreamsService/AppendRecords";
+constexpr const char* session_method =
+    "/kurrentdb.protocol.v2.streams.StreamsService/AppendSession";
 constexpr const char* append_method = "/event_store.client.streams.Streams/Append";
 constexpr const char* batch_method = "/event_store.client.streams.Streams/BatchAppend";
 constexpr std::size_t mebibyte = 1u << 20;
@@ -188,6 +190,17 @@ TEST_F(intake_test, stalled_messages_occupy_the_places_of_a_few) {
     settings.server.message_limit = milliseconds(1'500);
     serve(settings);
     expect_growth_below(growth_of_stalled(records_method, 30), 300 * mebibyte);
+    EXPECT_TRUE(append("s").ok()) << "the others are served again";
+}
+
+// Its first message carries events already.
+TEST_F(intake_test, stalled_sessions_occupy_the_places_of_a_few) {
+    protocol_settings settings;
+    settings.server.appending_max = 2;
+    settings.server.receive_bytes_max = settings.unfinished_bytes_max = 8192 * mebibyte;
+    settings.server.message_limit = milliseconds(1'500);
+    serve(settings);
+    expect_growth_below(growth_of_stalled(session_method, 30), 300 * mebibyte);
     EXPECT_TRUE(append("s").ok()) << "the others are served again";
 }
 

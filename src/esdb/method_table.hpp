@@ -22,6 +22,7 @@ enum class intake : std::uint8_t {
     small,          // one request of at most small_message_max bytes
     large,          // one request that carries the payload
     messages,       // a first one at once, then payload, to the end of the request
+    large_messages, // payload from the first one on, to the end of the request
     open_ended,     // a first one, then whenever the client likes
     small_messages, // the same, each of at most small_message_max bytes
 };

@@ -238,7 +238,7 @@ void streams_v2_service::add_to(method_table& methods) {
                 {.serve = [this](call& asked) { return append_session(asked); },
                  .access = stream_rule<wire::AppendRequest, needs_of_session>(session_denial),
                  .kind = call_kind::append,
-                 .receives = intake::messages});
+                 .receives = intake::large_messages});
     methods.add(name, "AppendRecords",
                 {.serve = unary<records_request, records_response>(
                      [this](call& asked, records_request request) {
