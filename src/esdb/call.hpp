@@ -60,6 +60,10 @@ public:
     // For what the request makes us hold, on the accounts of the caller.
     [[nodiscard]] virtual shared_charge make_charge() = 0;
 
+    // For what the answer holds until the client has taken it, on accounts of the caller beside
+    // those of requests. One for the whole call; the call keeps it to its end.
+    [[nodiscard]] virtual shared_charge answer_charge() = 0;
+
     // A stop waits for what was accepted and for nothing else: see accepted_work. False: the server
     // is stopping, and nothing more is accepted.
     [[nodiscard]] virtual bool begin_work() = 0;

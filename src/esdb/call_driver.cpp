@@ -42,6 +42,7 @@ call_driver::call_driver(call_host& host)
 
 call_driver::~call_driver() {
     // What belongs to the ledger and to the engine ends before the server may think that all has.
+    answer_charge_.reset();
     entry_.reset();
     timer_.reset();
     host_.destroyed(this);
@@ -295,6 +296,13 @@ bool call_driver::begin_lasting() {
 
 shared_charge call_driver::make_charge() {
     return entry_->make_charge();
+}
+
+shared_charge call_driver::answer_charge() {
+    if (answer_charge_ == nullptr) {
+        answer_charge_ = entry_->make_answer_charge();
+    }
+    return answer_charge_;
 }
 
 awaitable<rpc_status> call_driver::serve() {

@@ -95,6 +95,7 @@ public:
     admit(const google::protobuf::MessageLite& message) override;
     [[nodiscard]] bool begin_lasting() override;
     [[nodiscard]] shared_charge make_charge() override;
+    [[nodiscard]] shared_charge answer_charge() override;
     [[nodiscard]] bool begin_work() override;
     void end_work() override;
 
@@ -175,7 +176,8 @@ private:
     time_point look_due_ = time_point::max();        // at what comes in without a place
     std::shared_ptr<metered_connection> connection_; // null: not known
     std::uint64_t old_bytes_ = 0;                    // that came before the present read
-    std::uint64_t delivered_ = 0;   // on the connection, when the present message began to come in
+    std::uint64_t delivered_ = 0; // on the connection, when the present message began to come in
+    shared_charge answer_charge_;
     shared_charge incoming_charge_; // for what has come of a message; null: nothing worth it
     std::size_t received_ = 0;      // messages
     std::size_t working_ = 0;       // accepted_work objects

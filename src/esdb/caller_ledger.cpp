@@ -13,8 +13,9 @@ namespace {
 constexpr std::size_t reserve_part = 8;    // of all calls: for short ones, and again for appends
 constexpr std::size_t anonymous_part = 16; // of everything: for all without a login together
 constexpr std::size_t caller_part = 2;
-constexpr std::uint64_t sweep_interval = 1'024; // calls
-constexpr std::ptrdiff_t network_bytes = 8;     // of an IPv6 address: what one site is given
+constexpr std::size_t answer_bytes_min = 32u << 20; // room for an event of the largest size
+constexpr std::uint64_t sweep_interval = 1'024;     // calls
+constexpr std::ptrdiff_t network_bytes = 8;         // of an IPv6 address: what one site is given
 
 std::size_t part_of(std::size_t total, std::size_t divisor) {
     return std::max<std::size_t>(1, total / divisor);
@@ -51,7 +52,9 @@ std::size_t caller_limits::of_kind(call_kind kind, std::size_t total) {
 }
 
 caller_ledger::caller_ledger(const caller_limits& limits)
-    : limits_(limits), whole_(std::make_shared<byte_account>(limits.bytes_max)) {}
+    : limits_(limits), whole_(std::make_shared<byte_account>(limits.bytes_max)),
+      whole_answers_(std::make_shared<byte_account>(std::max(limits.bytes_max, answer_bytes_min))) {
+}
 
 caller_ledger::~caller_ledger() {
     IMMORTAL_ASSERT(all_.sum() == 0);
@@ -72,11 +75,12 @@ std::size_t caller_ledger::calls_max_of(const std::string& login) const {
     return login.empty() ? limits_.anonymous_calls_max : limits_.caller_calls_max;
 }
 
-std::shared_ptr<byte_account> caller_ledger::account_of(usage& used, std::size_t bytes_max) {
-    auto account = used.bytes.lock();
+std::shared_ptr<byte_account> caller_ledger::account_of(std::weak_ptr<byte_account>& known,
+                                                        std::size_t bytes_max) {
+    auto account = known.lock();
     if (account == nullptr) {
         account = std::make_shared<byte_account>(bytes_max);
-        used.bytes = account;
+        known = account;
     }
     return account;
 }
@@ -96,7 +100,10 @@ std::unique_ptr<caller_ledger::entry> caller_ledger::open(const std::string& add
     ++all_.calls[index_of(kind)];
     // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the constructor is private
     std::unique_ptr<entry> made(new entry(*this, address, kind));
-    made->accounts_ = {whole_, account_of(used, limits_.caller_bytes_max)};
+    made->accounts_ = {whole_, account_of(used.bytes, limits_.caller_bytes_max)};
+    made->answer_accounts_ = {
+        whole_answers_,
+        account_of(used.answers, std::max(limits_.caller_bytes_max, answer_bytes_min))};
     return made;
 }
 
@@ -126,6 +133,7 @@ void caller_ledger::sweep() {
 void caller_ledger::close(entry& ending) {
     const std::lock_guard lock(mutex_);
     ending.accounts_.clear();
+    ending.answer_accounts_.clear();
     IMMORTAL_ASSERT(all_.calls[index_of(ending.kind_)] > 0);
     --all_.calls[index_of(ending.kind_)];
     leave(addresses_, ending.address_, ending.kind_);
@@ -152,8 +160,10 @@ bool caller_ledger::entry::identify(const std::string& login) {
     usage& used = all.logins_[login];
     ++used.calls[index_of(kind_)];
     login_ = login;
-    accounts_.push_back(account_of(used, login.empty() ? all.limits_.anonymous_bytes_max
-                                                       : all.limits_.caller_bytes_max));
+    const std::size_t bytes_max =
+        login.empty() ? all.limits_.anonymous_bytes_max : all.limits_.caller_bytes_max;
+    accounts_.push_back(account_of(used.bytes, bytes_max));
+    answer_accounts_.push_back(account_of(used.answers, std::max(bytes_max, answer_bytes_min)));
     return true;
 }
 
@@ -187,6 +197,10 @@ bool caller_ledger::entry::turn(call_kind kind) {
 
 shared_charge caller_ledger::entry::make_charge() const {
     return std::make_shared<byte_charge>(accounts_);
+}
+
+shared_charge caller_ledger::entry::make_answer_charge() const {
+    return std::make_shared<byte_charge>(answer_accounts_);
 }
 
 std::string address_of_peer(const std::string& peer) {

@@ -27,7 +27,7 @@ enum class call_kind : std::uint8_t {
     lasting,    // goes on for as long as the client likes: subscriptions, consumers, batch streams
 };
 
-// Numbers of calls; bytes of unfinished requests.
+// Numbers of calls; bytes of unfinished requests, and as many of answers that are not taken.
 struct caller_limits {
     std::size_t calls_max = 8'192;
     std::size_t caller_calls_max = 8'192; // of one login, of one address
@@ -65,6 +65,8 @@ public:
         [[nodiscard]] bool turn(call_kind kind);
         // A new one on the accounts of this caller.
         [[nodiscard]] shared_charge make_charge() const;
+        // The same for its answer, on accounts of their own.
+        [[nodiscard]] shared_charge make_answer_charge() const;
 
     private:
         friend class caller_ledger;
@@ -76,6 +78,7 @@ public:
         std::optional<std::string> login_;
         call_kind kind_;
         byte_accounts accounts_;
+        byte_accounts answer_accounts_;
     };
     // Null: too many calls, of all or of that address.
     [[nodiscard]] std::unique_ptr<entry> open(const std::string& address, call_kind kind);
@@ -87,21 +90,26 @@ private:
     static constexpr std::size_t kinds = 3;
     struct usage {
         std::array<std::size_t, kinds> calls{};
-        std::weak_ptr<byte_account> bytes; // while somebody is charged
+        std::weak_ptr<byte_account> bytes;   // of requests, while somebody is charged
+        std::weak_ptr<byte_account> answers; // the same of answers
         [[nodiscard]] std::size_t sum() const { return calls[0] + calls[1] + calls[2]; }
-        [[nodiscard]] bool is_over() const { return sum() == 0 && bytes.expired(); }
+        [[nodiscard]] bool is_over() const {
+            return sum() == 0 && bytes.expired() && answers.expired();
+        }
     };
     using usage_map = std::map<std::string, usage>;
 
     static bool has_room(const usage& used, call_kind kind, std::size_t total);
     [[nodiscard]] std::size_t calls_max_of(const std::string& login) const;
-    static std::shared_ptr<byte_account> account_of(usage& used, std::size_t bytes_max);
+    static std::shared_ptr<byte_account> account_of(std::weak_ptr<byte_account>& known,
+                                                    std::size_t bytes_max);
     void close(entry& ending);
     void sweep();
     static void leave(usage_map& map, const std::string& key, call_kind kind);
 
     const caller_limits limits_;
     const std::shared_ptr<byte_account> whole_;
+    const std::shared_ptr<byte_account> whole_answers_;
 
     mutable std::mutex mutex_; // guards what follows
     usage all_;
