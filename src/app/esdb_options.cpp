@@ -67,7 +67,9 @@ base::result<esdb::protocol_settings> esdb_options(const settings& options) {
         tls.client_required = in.tls_client_required;
     }
     out.server.tls = std::move(tls);
-    out.security = esdb::security_settings{.anonymous_streams = in.anonymous_streams};
+    out.security = esdb::security_settings{.anonymous_streams = in.anonymous_streams,
+                                           .hashes_at_once = in.hashes_at_once,
+                                           .hash_queue_max = in.hash_queue_max};
     return out;
 }
 

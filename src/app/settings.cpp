@@ -61,6 +61,8 @@ esdb_settings read_esdb(const base::config& c) {
             .tls_client_authority = c.text("esdb.tls_client_authority"),
             .tls_client_required = c.boolean("esdb.tls_client_required"),
             .anonymous_streams = c.boolean("esdb.anonymous_streams"),
+            .hashes_at_once = whole<unsigned>(c, "esdb.hashes_at_once"),
+            .hash_queue_max = whole<std::size_t>(c, "esdb.hash_queue_max"),
             .group_bytes_max = static_cast<std::size_t>(c.integer("esdb.group_bytes_max"))};
 }
 

@@ -58,6 +58,8 @@ struct esdb_settings {
     std::string tls_client_authority;
     bool tls_client_required = false;
     bool anonymous_streams = false;
+    unsigned hashes_at_once = 0;
+    std::size_t hash_queue_max = 0;
     std::size_t group_bytes_max = 0;
 };
 

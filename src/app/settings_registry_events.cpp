@@ -51,6 +51,18 @@ void add_esdb_keys(config_registry& registry) {
               .fallback = false,
               .doc = "With TLS there are users and access lists; whether clients without "
                      "credentials may use streams that are open to $all."})
+        .add({.name = "esdb.hashes_at_once",
+              .fallback = whole(1),
+              .doc = "Passwords of the event store's users hashed at the same time (argon2id, "
+                     "19 MiB, about 60 ms each).",
+              .minimum = 1,
+              .maximum = 64})
+        .add({.name = "esdb.hash_queue_max",
+              .fallback = whole(128),
+              .doc = "Passwords of the event store's users that may wait for hashing, half of "
+                     "them of one address; more are refused.",
+              .minimum = 1,
+              .maximum = 100'000})
         .add({.name = "esdb.group_bytes_max",
               .fallback = whole(256 * mebibyte),
               .doc = "Events that all persistent subscriptions hold in memory together; one of "

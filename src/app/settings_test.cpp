@@ -1,3 +1,4 @@
+#include "app/esdb_options.hpp"
 #include "app/http_address.hpp"
 #include "app/settings.hpp"
 
@@ -100,6 +101,18 @@ TEST(SettingsTest, proxies_are_numeric_addresses) {
             EXPECT_THAT(refused.error().message, testing::HasSubstr("http.trusted_proxies"));
         }
     }
+}
+
+TEST(SettingsTest, hashing_of_the_event_stores_users_is_configured) {
+    settings options;
+    options.esdb.tls_certificate = options.esdb.tls_key = sample_path; // read, not looked at
+    options.esdb.hashes_at_once = 3;
+    options.esdb.hash_queue_max = 7;
+    const auto made = esdb_options(options);
+    ASSERT_TRUE(made) << made.error().message;
+    ASSERT_TRUE(made->security);
+    EXPECT_EQ(made->security->hashes_at_once, 3u);
+    EXPECT_EQ(made->security->hash_queue_max, 7u);
 }
 
 TEST(SettingsTest, bad_flag_is_a_sentence) {
