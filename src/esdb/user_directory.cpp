@@ -309,15 +309,18 @@ awaitable<base::result<principal>> user_directory::authenticate(credentials give
     const auto proof = base::blake2b(given.password, cache_key_);
     const auto now = clock_.steady_now();
     const std::string guesser = given.login + '\n' + source;
-    if (known && !known->user.disabled && now < known->known_until &&
-        sodium_memcmp(proof.data(), known->known_password.data(), proof.size()) == 0) {
+    const bool proven =
+        known && known->known_until != base::steady_time{} &&
+        sodium_memcmp(proof.data(), known->known_password.data(), proof.size()) == 0;
+    if (proven && !known->user.disabled && now < known->known_until) {
         co_return known->user.as_principal();
     }
     if (const auto wait = failures_.wait(guesser, now)) {
         co_return fail({errc::rate_limited, "too many wrong passwords: try again later", "guessing",
                         "", static_cast<std::uint32_t>(wait->count())});
     }
-    const source_shares::holder check(checks_, std::move(source));
+    // A password that has matched before is no guess, whoever guesses behind the same address.
+    const source_shares::holder check(checks_, proven ? source + "\nproven" : source);
     if (!check.is_admitted()) {
         co_return fail({errc::rate_limited, "too many passwords of one address are being checked"});
     }

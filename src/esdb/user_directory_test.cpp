@@ -261,6 +261,32 @@ TEST_F(user_directory_test, guesses_of_one_address_leave_room_for_others) {
     slow.stop();
 }
 
+TEST_F(user_directory_test, guesses_leave_room_for_whoever_logged_in_from_there_before) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse"));
+    accounts::password_hasher slow(
+        {.memory_bytes = 8u << 20, .passes = 4, .at_once = 1, .queue_max = 8});
+    user_directory users(*store_, slow, clock_, random_, engine_.executor(), 2);
+    ASSERT_TRUE(engine_.run(users.start()).has_value());
+    const auto attempt = [&](const std::string& login, const std::string& password) {
+        return boost::asio::co_spawn(engine_.executor(),
+                                     users.authenticate({login, password}, "ipv4:127.0.0.1"),
+                                     boost::asio::use_future);
+    };
+    ASSERT_TRUE(attempt("alice", "correct horse").get());
+    clock_.advance(std::chrono::minutes(5)); // the password is checked again
+    std::vector<std::future<base::result<principal>>> flood;
+    for (int i = 0; i < 30; ++i) {
+        flood.push_back(attempt("nobody" + std::to_string(i), "guess"));
+    }
+    EXPECT_TRUE(attempt("alice", "correct horse").get());
+    for (auto& one : flood) {
+        (void)one.get();
+    }
+    engine_.run(users.stop());
+    slow.stop();
+}
+
 TEST_F(user_directory_test, changes_made_by_another_process_arrive) {
     open();
     ASSERT_TRUE(create("alice", "correct horse").has_value());
