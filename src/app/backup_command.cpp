@@ -1,5 +1,6 @@
 // immortal backup, immortal backup list, immortal backup prune, immortal backup verify, immortal
 // restore
+#include "app/backup_place.hpp"
 #include "app/data_folder.hpp"
 #include "app/log_tool.hpp"
 #include "app/tool.hpp"
@@ -9,6 +10,7 @@
 #include "eventlog/backup.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <charconv>
@@ -64,34 +66,6 @@ json::object object_of(const eventlog::backup_manifest& manifest) {
     out["lastPosition"] =
         manifest.events == 0 ? json::value(nullptr) : json::value(manifest.last_event.value);
     return out;
-}
-
-// Whether backups can be looked for in a folder that exists already. Errors: not_found,
-// unavailable.
-base::status check_place(const std::filesystem::path& place) {
-    const auto has = [&place](const char* kind) {
-        std::error_code failed;
-        return std::filesystem::is_directory(place / kind, failed);
-    };
-    std::error_code failed;
-    const auto kind = std::filesystem::status(place, failed).type();
-    if (kind == std::filesystem::file_type::none) {
-        return base::fail(base::errc::unavailable, "The folder of the backups, " + place.string() +
-                                                       ", cannot be read: " + failed.message() +
-                                                       ".");
-    }
-    if (!has("manifests") && !has("blobs")) {
-        return base::fail(base::errc::not_found, "There are no backups in " + place.string() +
-                                                     "; name their folder with --from.");
-    }
-    return {};
-}
-
-int report_unnamed(const char* flag) {
-    return report({base::errc::invalid_argument, std::string("The name of the folder of the "
-                                                             "backups is empty; name it with ") +
-                                                     flag + "."},
-                  exit_usage);
 }
 
 // What holds the folder of the backups, and how others wait for it.
@@ -208,6 +182,13 @@ int prune(const backup_options& options, eventlog::backup_target& target) {
                                  .grace = std::chrono::hours(options.grace_hours),
                                  .dropped_line = static_cast<std::uint32_t>(options.dropped_line),
                                  .lease = lease_of(options)});
+    if (!done && done.error().field == "line") {
+        return report(
+            {base::errc::invalid_argument,
+             fmt::format("--drop-line {}: {}. Nothing was removed. `immortal backup list "
+                         "--from {}` shows the lines.",
+                         options.dropped_line, done.error().message, options.place.string())});
+    }
     if (!done) {
         return report(done.error());
     }
@@ -243,6 +224,39 @@ std::optional<eventlog::backup_sample> sample_of(std::string_view text) {
                       : eventlog::backup_sample{.pieces = number};
 }
 
+void print_checked(const backup_options& options, const eventlog::backup_check_report& found,
+                   const std::vector<std::string>& restorable) {
+    for (const std::string& finding : found.findings) {
+        fmt::print("{}\n", finding);
+    }
+    fmt::print("{} backups, {} pieces, of which {} were read ({} bytes): {}.\n", found.backups,
+               found.pieces, found.pieces_read, found.bytes_read,
+               found.sound() ? "sound" : "DAMAGED");
+    if (found.sound()) {
+        return;
+    }
+    if (!options.backup.empty()) {
+        fmt::print("Whether others are sound: `immortal backup verify --from {}`.\n",
+                   options.place.string());
+    } else if (restorable.empty()) {
+        fmt::print("None of these backups can be restored.\n");
+    } else {
+        fmt::print("{} can be restored (`immortal restore --backup NAME`), the newest first:\n"
+                   "  {}\n",
+                   options.sample.empty() ? "These" : "By what was read, these",
+                   fmt::join(restorable, "\n  "));
+    }
+    fmt::print("{}", remedy_for(options.place));
+}
+
+json::array array_of(const std::vector<std::string>& texts) {
+    json::array out;
+    for (const std::string& text : texts) {
+        out.emplace_back(text);
+    }
+    return out;
+}
+
 int verify(const backup_options& options, eventlog::backup_target& target) {
     base::system_random random;
     progress_line line(!options.json);
@@ -250,35 +264,37 @@ int verify(const backup_options& options, eventlog::backup_target& target) {
         .backup = options.backup, .progress = [&line](const auto& now) { return line.show(now); }};
     if (!options.sample.empty()) {
         wanted.sample = sample_of(options.sample);
-        if (!wanted.sample) {
-            return report({base::errc::invalid_argument,
-                           "--sample takes a number of pieces (20) or a share of them (5%)."},
-                          exit_usage);
-        }
     }
     const auto found = eventlog::check_backups(target, random, wanted);
+    if (!found && found.error().code == base::errc::not_found && !options.backup.empty()) {
+        return report(
+            {base::errc::not_found,
+             fmt::format("--backup: there is no backup {} in {}. `immortal backup list "
+                         "--from {}` shows their names.",
+                         options.backup, options.place.string(), options.place.string())});
+    }
     if (!found) {
         return report(found.error());
     }
-    if (options.json) {
-        json::array findings;
-        for (const std::string& finding : found->findings) {
-            findings.emplace_back(finding);
+    std::vector<std::string> restorable;
+    if (!found->sound() && options.backup.empty()) {
+        const auto entries = eventlog::list_backups(target);
+        if (!entries) {
+            return report(entries.error());
         }
-        print_json_line({{"sound", found->sound()},
-                         {"backups", found->backups},
-                         {"pieces", found->pieces},
-                         {"piecesRead", found->pieces_read},
-                         {"bytesRead", found->bytes_read},
-                         {"findings", std::move(findings)}});
-    } else {
-        for (const std::string& finding : found->findings) {
-            fmt::print("{}\n", finding);
-        }
-        fmt::print("{} backups, {} pieces, of which {} were read ({} bytes): {}.\n", found->backups,
-                   found->pieces, found->pieces_read, found->bytes_read,
-                   found->sound() ? "sound" : "DAMAGED");
+        restorable = restorable_backups(found->findings, *entries);
     }
+    if (!options.json) {
+        print_checked(options, *found, restorable);
+        return found->sound() ? exit_success : exit_failure;
+    }
+    json::object out{{"sound", found->sound()},        {"backups", found->backups},
+                     {"pieces", found->pieces},        {"piecesRead", found->pieces_read},
+                     {"bytesRead", found->bytes_read}, {"findings", array_of(found->findings)}};
+    if (!found->sound() && options.backup.empty()) {
+        out["restorable"] = array_of(restorable);
+    }
+    print_json_line(out);
     return found->sound() ? exit_success : exit_failure;
 }
 
@@ -315,12 +331,17 @@ int run_backup(const backup_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
-    const bool makes = options.what == backup_options::action::make;
-    if (options.place.empty()) {
-        return report_unnamed(makes ? "--to" : "--from");
+    if (!options.sample.empty() && !sample_of(options.sample)) {
+        return report({base::errc::invalid_argument,
+                       "--sample must be a number of pieces (20) or a share of them (5%), not \"" +
+                           options.sample + "\"."},
+                      exit_usage);
     }
-    if (const auto usable = makes ? base::status() : check_place(options.place); !usable) {
-        return report(usable.error());
+    const bool makes = options.what == backup_options::action::make;
+    if (const auto usable = makes ? check_apart(options.place, loaded->server.data)
+                                  : check_backups_there(options.place);
+        !usable) {
+        return report(usable.error(), makes ? exit_usage : exit_failure);
     }
     base::posix_file_system files;
     const auto target =
@@ -343,11 +364,12 @@ int run_restore(const restore_command_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
-    if (options.place.empty()) {
-        return report_unnamed("--from");
-    }
-    if (const auto usable = check_place(options.place); !usable) { // before anything is made
+    // Before anything is made.
+    if (const auto usable = check_backups_there(options.place); !usable) {
         return report(usable.error());
+    }
+    if (const auto usable = check_restored_apart(options.place, loaded->server.data); !usable) {
+        return report(usable.error(), exit_usage);
     }
     const auto done = restore_into(loaded->server.data, options);
     if (!done) {
@@ -362,6 +384,13 @@ int run_restore(const restore_command_options& options) {
         done->last_event ? json::value(done->last_event->value) : json::value(nullptr);
     if (options.json) {
         print_json_line(out);
+        return exit_success;
+    }
+    if (!done->last_event) {
+        fmt::print("Restored an empty log from backup {}, as epoch {}: {}.\n", done->backup,
+                   done->log.epoch,
+                   options.at ? fmt::format("no append had ended at position {}", *options.at)
+                              : "there was no event in it");
         return exit_success;
     }
     fmt::print("Restored {} events up to position {} from backup {}, as epoch {} of the log.\n"

@@ -1,11 +1,14 @@
 #include "app/cli.hpp"
 
 #include "app/simulate_command.hpp"
+#include "app/tool.hpp"
+#include "app/usage.hpp"
 #include "app/version.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 
@@ -55,8 +58,8 @@ void add_key_flag(CLI::App& app, configuration& to, const key_flag& one) {
 }
 
 void add_configuration(CLI::App& app, configuration& to) {
-    app.add_option("--config", to.file, "Configuration file (see config/immortal.toml)")
-        ->type_name("FILE");
+    add_name(app, "--config", "FILE", "Configuration file (see config/immortal.toml)",
+             [&to](const std::string& file) { to.file = file; });
     add_key_flag(app, to, data_flag);
 }
 
@@ -99,14 +102,15 @@ void add_server_commands(CLI::App& app, parse& into) {
     CLI::App* simulate = app.add_subcommand("simulate", "Plays through HTTP and measures");
     add_configuration(*simulate, into.simulate.config);
     auto& play = into.simulate.play;
-    simulate->add_option("--url", play.url, "The server")->capture_default_str();
-    simulate->add_option("--players", play.players, "Characters")->capture_default_str();
-    simulate->add_option("--seconds", play.seconds, "Measured time")->capture_default_str();
-    simulate->add_option("--connections", play.connections,
-                         "Keep-alive connections; 0: one a player, at most 32");
-    simulate->add_option("--queries-per-command", play.queries_per_command, "Reads for each write")
-        ->capture_default_str();
-    simulate->add_option("--seed", play.seed, "Seed of the players' choices; 0: a new one");
+    add_name(*simulate, "--url", "URL", play.url, "The server")->default_str(play.url);
+    add_number(*simulate, "--players", play.players, {1, simulate_players_max}, "Characters");
+    add_number(*simulate, "--seconds", play.seconds, {1, 1'000'000}, "Measured time");
+    add_number(*simulate, "--connections", play.connections, {0, simulate_players_max},
+               "Keep-alive connections; 0: one a player, at most 32");
+    add_number(*simulate, "--queries-per-command", play.queries_per_command, {0, 1'000'000},
+               "Reads for each write");
+    add_number(*simulate, "--seed", play.seed, {0, UINT64_MAX},
+               "Seed of the players' choices; 0: a new one");
     add_json(*simulate, play.json);
     simulate->callback(
         [&into] { into.chosen = [&into] { return run_simulate_command(into.simulate); }; });
@@ -130,7 +134,8 @@ void add_data_commands(CLI::App& app, parse& into) {
         "check", "Compares log, tables and cache; exit code 1 if they differ. Asks the server when "
                  "one runs on the data");
     add_configuration(*check, into.check.config);
-    check->add_option("--sample", into.check.sample, "Compare about so many players only");
+    add_number(*check, "--sample", into.check.sample, any_count,
+               "Compare about so many players only (default: all)");
     add_json(*check, into.check.json);
     check->callback([&into] { into.chosen = [&into] { return run_check(into.check); }; });
 
@@ -147,12 +152,20 @@ void add_data_commands(CLI::App& app, parse& into) {
 
 void add_dump(CLI::App& log, parse& into) {
     CLI::App* dump = log.add_subcommand("dump", "Shows events in the order of the log");
-    dump->add_option("--from", into.dump.from, "Begin at this position (default: 0)");
-    dump->add_option("--count", into.dump.count, "At most so many events");
-    dump->add_option("--stream", into.dump.stream, "Of this stream only");
+    add_number(*dump, "--from", into.dump.from, any_place, "Begin at this position (default: 0)");
+    add_number(*dump, "--count", into.dump.count, any_count,
+               "At most so many events (default: all)");
+    add_name(*dump, "--stream", "NAME", into.dump.stream, "Of this stream only (default: all)");
     add_configuration(*dump, into.dump.config);
     add_json(*dump, into.dump.json);
     dump->callback([&into] { into.chosen = [&into] { return run_log_dump(into.dump); }; });
+}
+
+// Not CLI11's own excludes(), which fills the help with them.
+void refuse_together(const CLI::Option& one, const CLI::Option& other) {
+    if (one.count() > 0 && other.count() > 0) {
+        throw CLI::ExcludesError(one.get_name(), other.get_name());
+    }
 }
 
 void add_scavenge(CLI::App& log, parse& into) {
@@ -161,32 +174,40 @@ void add_scavenge(CLI::App& log, parse& into) {
     CLI::App* scavenge = log.add_subcommand(
         "scavenge", "Gives back the space of events that metadata or a deletion hides; in the "
                     "server when one runs, where it goes on if this command is ended");
-    scavenge->add_option("--threads", to.threads, "Segments at the same time, 1 to 8")
-        ->capture_default_str();
-    scavenge->add_option("--from-segment", to.from_segment, "Leave earlier segments as they are");
-    scavenge->add_option("--megabytes-per-second", to.megabytes_per_second,
-                         "Read no faster than this; 0: as fast as it goes");
-    scavenge->add_flag("--dry-run", to.dry_run,
-                       "Only say what would be gained, in each segment and in sum");
+    const std::array only_to_start{
+        add_number(*scavenge, "--threads", to.threads, {1, 8}, "Segments at the same time"),
+        add_number(*scavenge, "--from-segment", to.from_segment, {0, UINT32_MAX},
+                   "Leave earlier segments as they are"),
+        add_number(*scavenge, "--megabytes-per-second", to.megabytes_per_second, {0, 1'000'000},
+                   "Read no faster than this; 0: as fast as it goes"),
+        scavenge->add_flag("--dry-run", to.dry_run,
+                           "Only say what would be gained, in each segment and in sum")};
     auto* status = scavenge->add_flag_callback(
         "--status", [&to] { to.what = action::status; }, "Only say how far the last one is");
-    scavenge
-        ->add_flag_callback(
-            "--stop", [&to] { to.what = action::stop; }, "Ask the one that runs to stop")
-        ->excludes(status);
+    auto* stop = scavenge->add_flag_callback(
+        "--stop", [&to] { to.what = action::stop; }, "Ask the one that runs to stop");
     add_configuration(*scavenge, to.config);
     add_json(*scavenge, to.json);
-    scavenge->callback(
-        [&into] { into.chosen = [&into] { return run_log_scavenge(into.scavenge); }; });
+    scavenge->callback([&into, only_to_start, status, stop] {
+        refuse_together(*status, *stop);
+        for (const CLI::Option* each : only_to_start) {
+            refuse_together(*each, *status);
+            refuse_together(*each, *stop);
+        }
+        into.chosen = [&into] { return run_log_scavenge(into.scavenge); };
+    });
 }
 
 void add_log_commands(CLI::App& app, parse& into) {
     CLI::App* stream = app.add_subcommand("stream", "Event streams");
     stream->require_subcommand(1);
     CLI::App* read = stream->add_subcommand("read", "Shows the events of a stream");
-    read->add_option("NAME", into.stream.stream, "The stream, for example player-<id>")->required();
-    read->add_option("--from", into.stream.from, "First revision (default: the end it starts at)");
-    read->add_option("--count", into.stream.count, "At most so many events");
+    add_name(*read, "NAME", "", into.stream.stream, "The stream, for example player-<id>")
+        ->required();
+    add_number(*read, "--from", into.stream.from, any_place,
+               "First revision (default: the end it starts at)");
+    add_number(*read, "--count", into.stream.count, any_count,
+               "At most so many events (default: all)");
     read->add_flag("--backwards", into.stream.backwards, "Newest first");
     add_configuration(*read, into.stream.config);
     add_key_flag(*read, into.stream.config, store_flags[0]);
@@ -215,8 +236,8 @@ void add_backup_commands(CLI::App& app, parse& into) {
     CLI::App* backup = app.add_subcommand(
         "backup", "Stores what is new in the event log; the server may run meanwhile");
     backup->require_subcommand(0, 1);
-    auto* place = backup->add_option("--to", to.place, "Folder of the backups; made if need be")
-                      ->type_name("DIR");
+    auto* place = add_name(*backup, "--to", "DIR", to.place,
+                           "Folder of the backups, outside of the data folder; made if need be");
     add_configuration(*backup, to.config);
     add_json(*backup, to.json);
     CLI::App* list = backup->add_subcommand("list", "Shows the backups in a folder");
@@ -225,31 +246,25 @@ void add_backup_commands(CLI::App& app, parse& into) {
     CLI::App* verify = backup->add_subcommand(
         "verify", "Reads backups and checks every piece and the chain, without restoring");
     for (CLI::App* one : {list, prune, verify}) {
-        one->add_option("--from", to.place, "Folder of the backups")->type_name("DIR")->required();
+        add_name(*one, "--from", "DIR", to.place, "Folder of the backups")->required();
         add_json(*one, to.json);
     }
     for (CLI::App* one : {backup, prune}) {
-        one->add_option("--lease", to.lease_seconds,
-                        "Seconds for which the folder stays reserved when this command is killed")
-            ->capture_default_str()
-            ->check(CLI::Range(1, 86'400));
+        add_number(*one, "--lease", to.lease_seconds, {1, 86'400},
+                   "Seconds for which the folder stays reserved when this command is killed");
     }
-    prune->add_option("--keep", to.keep, "Keep so many of the newest of each line")
-        ->required()
-        ->check(CLI::PositiveNumber);
-    prune
-        ->add_option("--grace-hours", to.grace_hours,
-                     "Remove a piece when it was found not to be needed so long ago")
-        ->capture_default_str()
-        ->check(CLI::Range(0, 24 * 366));
-    prune->add_option("--drop-line", to.dropped_line, "Remove all backups of this line")
-        ->check(CLI::PositiveNumber);
-    verify->add_option("--backup", to.backup,
-                       "Only the one of this name, as `backup list` shows it (default: all)");
-    verify
-        ->add_option("--sample", to.sample,
-                     "Read only so many pieces, or so many percent, drawn at random")
-        ->type_name("N|P%");
+    add_number(*prune, "--keep", to.keep, {1, 1'000'000}, "Keep so many of the newest of each line")
+        ->default_str("")
+        ->required();
+    add_number(*prune, "--grace-hours", to.grace_hours, {0, 24 * 366},
+               "Remove a piece when it was found not to be needed so long ago");
+    add_number(*prune, "--drop-line", to.dropped_line, {1, UINT32_MAX},
+               "Remove all backups of this line; `backup list` shows the lines")
+        ->default_str("");
+    add_name(*verify, "--backup", "NAME", to.backup,
+             "Only the one of this name, as `backup list` shows it (default: all)");
+    add_name(*verify, "--sample", "N|P%", to.sample,
+             "Read only so many pieces, or so many percent, drawn at random (default: all)");
     verify->callback([&to] { to.what = action::verify; });
     list->callback([&to] { to.what = action::list; });
     prune->callback([&to] { to.what = action::prune; });
@@ -262,13 +277,11 @@ void add_backup_commands(CLI::App& app, parse& into) {
 
     CLI::App* restore =
         app.add_subcommand("restore", "Makes the event log of a data folder anew from a backup");
-    restore->add_option("--from", into.restore.place, "Folder of the backups")
-        ->type_name("DIR")
-        ->required();
-    restore->add_option("--backup", into.restore.backup,
-                        "Name of the backup, as `backup list` shows it (default: the newest)");
-    restore->add_option("--at", into.restore.at,
-                        "Keep the appends that ended at this position or before");
+    add_name(*restore, "--from", "DIR", into.restore.place, "Folder of the backups")->required();
+    add_name(*restore, "--backup", "NAME", into.restore.backup,
+             "The backup, as `backup list` shows it (default: the newest)");
+    add_number(*restore, "--at", into.restore.at, any_place,
+               "Keep the appends that ended at this position or before (default: all)");
     add_configuration(*restore, into.restore.config);
     add_json(*restore, into.restore.json);
     restore->callback([&into] { into.chosen = [&into] { return run_restore(into.restore); }; });
@@ -301,8 +314,7 @@ int run_command_line(int count, char** arguments) {
     } catch (const CLI::Success& help) {
         return app.exit(help);
     } catch (const CLI::ParseError& problem) {
-        (void)app.exit(problem);
-        return exit_usage;
+        return report({base::errc::invalid_argument, usage_sentence(app, problem)}, exit_usage);
     }
     return into.chosen();
 }

@@ -74,7 +74,6 @@ struct scavenge_command_options {
     enum class action { start, status, stop };
     configuration config;
     action what = action::start;
-    std::string id; // to stop; empty: the one that runs
     std::uint64_t threads = 1;
     std::uint64_t from_segment = 0;
     std::uint64_t megabytes_per_second = 0;

@@ -15,7 +15,7 @@ namespace {
 void print_logged_event(const json::object& event) {
     fmt::print("{:>12} {}/{} {} {}\n             {}\n", text_of(event, "position"),
                text_of(event, "stream"), text_of(event, "revision"), text_of(event, "created"),
-               text_of(event, "type"), text_of(event, event.contains("data") ? "data" : "dataHex"));
+               text_of(event, "type"), body_of(event));
 }
 
 void show_progress(const json::object& status) {
@@ -54,7 +54,8 @@ void print_gains(const json::object& status) {
 
 void print_scavenge(const json::object& status) {
     if (text_of(status, "state") == "none") {
-        fmt::print("There was no scavenge since the event log was opened.\n");
+        fmt::print("No scavenge is running, and there was none since the event log was opened. "
+                   "Those of before: `immortal stream read '$scavenges'`.\n");
         return;
     }
     if (is_true(status, "dryRun")) {
@@ -87,9 +88,25 @@ json::object request_of(const scavenge_command_options& options) {
             {"dryRun", options.dry_run}};
 }
 
+// What is to be said when nothing was shown. A stream without events in the log is not there.
+int report_nothing(const log_dump_options& options) {
+    const std::string stream =
+        options.stream.empty() ? "" : " of the stream '" + options.stream + "'";
+    const std::string place =
+        options.from ? fmt::format(" at position {} or behind it", *options.from) : "";
+    const int code = options.stream.empty() || options.from ? exit_success : exit_failure;
+    return options.json && code == exit_success
+               ? code
+               : report({base::errc::not_found, "The log holds no event" + stream + place + "."},
+                        code);
+}
+
 } // namespace
 
 int run_log_dump(const log_dump_options& options) {
+    if (options.stream == "$all") {
+        return refuse_all("--stream");
+    }
     auto loaded = load_settings(options.config, log_use::quiet);
     if (!loaded) {
         return report(loaded.error(), exit_usage);
@@ -106,7 +123,10 @@ int run_log_dump(const log_dump_options& options) {
         ask_server_or(*loaded, "immortal log", request, print, [&](const data_folder& folder) {
             return on_log(folder, *loaded, request, print);
         });
-    return done ? exit_success : report(done.error());
+    if (!done) {
+        return report(done.error());
+    }
+    return text_of(*done, "events") == "0" ? report_nothing(options) : exit_success;
 }
 
 int run_log_scavenge(const scavenge_command_options& options) {

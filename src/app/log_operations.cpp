@@ -205,7 +205,11 @@ result<json::object> stop_scavenge(eventlog::log& log, const json::object& reque
     std::string id = text_of(request, "id");
     id = id.empty() ? log.scavenges().status().id : id;
     if (auto stopped = log.scavenges().stop(id); !stopped) {
-        return base::fail(stopped.error());
+        return stopped.error().code == base::errc::not_found
+                   ? base::fail(base::errc::not_found,
+                                "No scavenge is running: there is nothing to stop. `immortal log "
+                                "scavenge --status` says how the last one ended.")
+                   : base::fail(stopped.error());
     }
     return scavenge_object(log.scavenges().status());
 }

@@ -60,10 +60,23 @@ std::string text_of(const json::object& object, const char* key) {
                                 : base::json_text(*value);
 }
 
+std::string body_of(const json::object& event) {
+    return text_of(event, event.contains("data")       ? "data"
+                          : event.contains("dataText") ? "dataText"
+                                                       : "dataHex");
+}
+
+int refuse_all(const char* flag) {
+    return report({base::errc::invalid_argument,
+                   std::string(flag) + ": '$all' is no stream but the whole log; `immortal log "
+                                       "dump` shows it."},
+                  exit_usage);
+}
+
 void print_event(const json::object& event) {
     fmt::print("{:>6} {:>12} {} {}\n       {}\n", text_of(event, "revision"),
                text_of(event, "position"), text_of(event, "created"), text_of(event, "type"),
-               text_of(event, event.contains("data") ? "data" : "dataHex"));
+               body_of(event));
 }
 
 void print_json_line(const json::object& event) {

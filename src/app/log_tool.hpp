@@ -25,6 +25,12 @@ on_remote(const settings& options, const base::json::object& request, const item
 // A member as text for people; "-" if it is not there.
 [[nodiscard]] std::string text_of(const base::json::object& object, const char* key);
 
+// An event's data (event_object) as text for people.
+[[nodiscard]] std::string body_of(const base::json::object& event);
+
+// Says that $all, which `flag` was given, is no stream; gives the exit code.
+[[nodiscard]] int refuse_all(const char* flag);
+
 void print_event(const base::json::object& event);
 void print_json_line(const base::json::object& object);
 

@@ -3,6 +3,7 @@
 #include "app/data_folder.hpp"
 #include "app/log_operations.hpp"
 #include "base/hash.hpp"
+#include "base/unicode.hpp"
 #include "eventlog/log.hpp"
 #include "game/catalog.hpp"
 #include "readmodel/check.hpp"
@@ -22,7 +23,10 @@ constexpr std::size_t page_size = 512;
 
 awaitable<result<json::object>> check_operation(operation_parts uses, json::object request) {
     if (uses.database == nullptr) {
-        co_return base::fail(base::errc::invalid_argument, "The check needs the read model.");
+        co_return base::fail(
+            base::errc::invalid_argument,
+            "The server on this data folder is the event store alone: it has no tables "
+            "and no cache to compare. `immortal log verify` checks the log.");
     }
     const auto sample = number_of(request, "sample");
     if (!sample) {
@@ -109,6 +113,20 @@ awaitable<result<json::object>> stream_operation(operation_parts uses, json::obj
         {"stream", wanted->stream}, {"events", events}, {"lastRevision", (*head)->value}};
 }
 
+// Whether people can read it, and a terminal shows nothing else than it: UTF-8 without control
+// characters but tabs and line ends.
+bool is_text(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const char first = bytes.front();
+        const auto c = base::take_code_point(bytes);
+        if (!c || (base::kind_of(*c) == base::character_kind::invisible && first != '\t' &&
+                   first != '\n' && first != '\r')) {
+            return false;
+        }
+    }
+    return true;
+}
+
 } // namespace
 
 json::object event_object(const eventstore::recorded_event& event) {
@@ -123,6 +141,8 @@ json::object event_object(const eventstore::recorded_event& event) {
             out[key] = std::move(*parsed);
         } else if (bytes.empty()) {
             out[key] = nullptr;
+        } else if (is_text(bytes)) {
+            out[std::string(key) + "Text"] = bytes;
         } else {
             const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
             out[std::string(key) + "Hex"] = base::hex({begin, bytes.size()});

@@ -45,7 +45,8 @@ answer_operation(operation_parts uses, base::json::object request, item_sink sin
 serve_operations(boost::asio::any_io_executor executor, const std::filesystem::path& folder,
                  operation_parts uses);
 
-// An event in the original's envelope: what the API and the tools show.
+// An event as the tools show it. Its data (and metadata) are "data" if they are said to be JSON and
+// are, or are nothing; "dataText" if they are text otherwise; else "dataHex".
 [[nodiscard]] base::json::object event_object(const eventstore::recorded_event& event);
 
 } // namespace immortal::app

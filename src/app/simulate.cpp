@@ -22,7 +22,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::uint32_t connections_default_max = 32;
-constexpr std::uint32_t players_max = 100'000;
 constexpr std::uint32_t connections_of_source = 4;
 constexpr std::uint32_t sources_max = 250; // 127.0.0.2 to 127.0.0.251
 constexpr auto call_timeout = std::chrono::seconds(30);
@@ -148,9 +147,9 @@ int run_simulate(simulate_options options) {
         return refuse(server.error());
     if (server->host == "localhost")
         server->host = "127.0.0.1";
-    if (options.players == 0 || options.players > players_max || options.seconds == 0)
-        return refuse(
-            {.message = fmt::format("players must be 1 to {}, seconds at least 1", players_max)});
+    if (options.players == 0 || options.players > simulate_players_max || options.seconds == 0)
+        return refuse({.message = fmt::format("players must be 1 to {}, seconds at least 1",
+                                              simulate_players_max)});
     if (options.connections == 0)
         options.connections = connections_default_max;
     options.connections = std::min(options.connections, options.players);

@@ -23,10 +23,12 @@
 
 namespace immortal::app {
 
+constexpr std::uint32_t simulate_players_max = 100'000;
+
 struct simulate_options {
     std::string url = "http://127.0.0.1:8080";
-    std::uint32_t players = 200;
-    std::uint32_t seconds = 20;
+    std::uint32_t players = 200;   // 1 to simulate_players_max
+    std::uint32_t seconds = 20;    // at least 1
     std::uint32_t connections = 0; // 0: one a player, at most 32
     std::uint32_t queries_per_command = 3;
     std::uint64_t seed = 0; // 0: a new one, printed

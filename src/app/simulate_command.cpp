@@ -1,5 +1,6 @@
 #include "app/simulate_command.hpp"
 
+#include "app/http_client.hpp"
 #include "app/tool.hpp"
 
 #include <utility>
@@ -33,6 +34,11 @@ int run_simulate_command(simulate_command_options options) {
     auto loaded = load_settings(options.config, log_use::quiet);
     if (!loaded) {
         return report(loaded.error(), exit_usage);
+    }
+    if (const auto address = parse_http_url(options.play.url); !address) {
+        return report({base::errc::invalid_argument,
+                       "--url: " + address.error().message + ", not \"" + options.play.url + "\"."},
+                      exit_usage);
     }
     options.play.check = [&loaded] { return check_server(*loaded); };
     return run_simulate(std::move(options.play));

@@ -76,7 +76,7 @@ int run_store_serve(const serve_options& options) {
     }
     auto protocol = esdb_options(*loaded);
     if (!protocol) {
-        return report(protocol.error());
+        return report(protocol.error(), exit_usage);
     }
     const runtime::resource_needs needs{.threads = loaded->server.threads + 24,
                                         .descriptors = 256,

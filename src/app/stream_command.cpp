@@ -53,6 +53,9 @@ json::object findings_object(const eventlog::verify_report& found) {
 } // namespace
 
 int run_stream_read(const stream_read_options& options) {
+    if (options.stream == "$all") {
+        return refuse_all("NAME");
+    }
     auto loaded = load_settings(options.config, log_use::quiet);
     if (!loaded) {
         return report(loaded.error(), exit_usage);
@@ -71,7 +74,16 @@ int run_stream_read(const stream_read_options& options) {
             return loaded->event_store.uri.empty() ? on_log(folder, *loaded, request, print)
                                                    : on_remote(*loaded, request, print);
         });
-    return done ? exit_success : report(done.error());
+    if (!done) {
+        return report(done.error());
+    }
+    if (text_of(*done, "events") == "0" && options.from && !options.json) {
+        fmt::print(stderr,
+                   "immortal: The stream '{}' has no event to show from revision {} on; its last "
+                   "one has {}.\n",
+                   options.stream, *options.from, text_of(*done, "lastRevision"));
+    }
+    return exit_success;
 }
 
 int run_log_info(const log_options& options) {
