@@ -142,8 +142,8 @@ process_spec managed_postgres::state::server_spec() const {
     return spec;
 }
 
-// Whoever holds the data folder's lock is its only user: what still runs in the cluster's folder
-// was left by a run whose guardian was killed too, or by a postmaster that was.
+// Whoever holds the cluster's lock is its only user: what still runs in the cluster's folder was
+// left by a run whose guardian was killed too, or by a postmaster that was.
 base::status managed_postgres::state::end_leftovers() const {
     rotate_log(options.log_folder / "postgres.log");
     const auto left = find_processes("postgres", cluster.folder.string());
@@ -180,6 +180,7 @@ base::status managed_postgres::begin() {
     auto sockets = make_socket_folder(state_->options.data_folder, "postgres", socket_lock_name,
                                       state_->cluster.run_as);
     if (!sockets) {
+        state_->cluster.claim.reset();
         return base::fail(sockets.error());
     }
     state_->sockets = std::move(*sockets);

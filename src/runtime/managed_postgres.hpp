@@ -36,7 +36,9 @@ public:
     // Makes the cluster if there is none (initdb, in a folder of another name until it is whole),
     // ends what a former run left behind in it, and begins to start the server. Blocks for initdb.
     // The cluster lies in <data>/postgres; elsewhere only if the file <data>/postgres.folder names
-    // the place. Errors: unavailable, not_found, invalid_argument: a sentence for the operator.
+    // the place. A cluster that another server uses, or that belongs to another data folder, is
+    // left alone. Errors: already_exists, unavailable, not_found, invalid_argument: a sentence for
+    // the operator.
     [[nodiscard]] base::status begin();
 
     // Waits until it answers and the database exists. Errors: unavailable, with the reason from its

@@ -1,6 +1,7 @@
 #include "runtime/managed_redis.hpp"
 
 #include "base/assert.hpp"
+#include "runtime/folder_lock.hpp"
 #include "runtime/log_rotation.hpp"
 #include "runtime/processes.hpp"
 #include "runtime/service_folders.hpp"
@@ -93,6 +94,7 @@ struct managed_redis::state {
     fs::path program;
     fs::path sockets;
     std::optional<account> run_as;
+    std::unique_ptr<folder_lock> claim; // on the folder of the socket
     std::unique_ptr<supervised_process> process;
 };
 
@@ -155,6 +157,17 @@ base::status managed_redis::begin() {
         return base::fail(sockets.error());
     }
     state_->sockets = std::move(*sockets);
+    auto claimed = folder_lock::take(state_->sockets / "immortal.owner", state_->run_as);
+    if (!claimed && claimed.error().code == base::errc::already_exists) {
+        return base::fail(base::errc::already_exists,
+                          "The folder " + state_->sockets.string() +
+                              " is in use by another running server. It was left alone: stop that "
+                              "server first, or use another data folder.");
+    }
+    if (!claimed) {
+        return base::fail(claimed.error());
+    }
+    state_->claim = std::move(*claimed);
     supervised_process::settings s;
     s.name = "Redis";
     s.log_file = log_file().string();

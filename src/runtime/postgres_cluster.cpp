@@ -1,12 +1,15 @@
 #include "runtime/postgres_cluster.hpp"
 
 #include "base/log.hpp"
+#include "base/random.hpp"
+#include "runtime/cluster_claim.hpp"
 #include "runtime/processes.hpp"
 #include "runtime/service_folders.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <sys/stat.h>
 #include <system_error>
 
 namespace immortal::runtime {
@@ -16,13 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr auto initdb_limit = std::chrono::minutes(3);
-
-std::string first_line(const fs::path& file) {
-    std::ifstream in(file);
-    std::string line;
-    std::getline(in, line);
-    return line;
-}
 
 // Debian keeps each version's programs in a folder of its own; the newest first.
 std::vector<fs::path> program_folders(const std::string& version) {
@@ -60,10 +56,72 @@ base::result<fs::path> find_programs(const fs::path& given, const std::string& v
     return real;
 }
 
-// The place of the cluster: the one on record, else within the data folder, else the fallback.
+// Names a place before anything is made there, so that a making that was interrupted is gone on
+// with in the same place; the data folder's own number keeps a copy of it from going on with it
+// too.
+fs::path draft_of(const fs::path& record) {
+    return record.string() + ".new";
+}
+
+std::string number_of(const fs::path& data_folder) {
+    struct stat found{};
+    (void)stat(data_folder.c_str(), &found);
+    return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
+}
+
+base::result<fs::path> new_place(const managed_postgres::settings& options) {
+    const fs::path draft = draft_of(cluster_record(options.data_folder));
+    const std::string number = number_of(options.data_folder);
+    {
+        std::ifstream in(draft);
+        std::string place;
+        std::string maker;
+        std::getline(in, place);
+        std::getline(in, maker);
+        if (maker == number &&
+            fs::path(place).parent_path().parent_path() == options.fallback_folder) {
+            return fs::path(place);
+        }
+    }
+    base::system_random random;
+    fs::path place = options.fallback_folder / base::random_hex(random, 8) / "postgres";
+    std::ofstream out(draft);
+    out << place.string() << '\n' << number << '\n';
+    out.flush();
+    if (!out) {
+        return base::fail(base::errc::unavailable,
+                          "The file " + draft.string() + " cannot be written.");
+    }
+    return place;
+}
+
+// The place of a cluster that PostgreSQL's account cannot have within the data folder.
+base::result<fs::path> choose_place_elsewhere(const managed_postgres::settings& options,
+                                              const std::optional<account>& run_as) {
+    if (auto made = make_passage(options.fallback_folder); !made) {
+        return base::fail(made.error());
+    }
+    auto place = new_place(options);
+    if (!place) {
+        return place;
+    }
+    if (auto made = make_passage(place->parent_path()); !made) {
+        return base::fail(made.error());
+    }
+    if (!can_reach(run_as, place->parent_path())) {
+        return base::fail(base::errc::unavailable,
+                          "PostgreSQL's account '" + run_as->name + "' can reach neither " +
+                              options.data_folder.string() + " nor " + place->string() +
+                              "; use a data folder that it can enter.");
+    }
+    return place;
+}
+
+// The place of the cluster: the one on record, else within the data folder, else elsewhere under a
+// name that no other data folder has, whatever its path.
 base::result<fs::path> choose_folder(const managed_postgres::settings& options,
                                      const std::optional<account>& run_as) {
-    const fs::path record = options.data_folder / "postgres.folder";
+    const fs::path record = cluster_record(options.data_folder);
     if (fs::exists(record)) {
         const fs::path recorded = first_line(record);
         if (!fs::exists(recorded / "PG_VERSION")) {
@@ -79,38 +137,23 @@ base::result<fs::path> choose_folder(const managed_postgres::settings& options,
     if (can_reach(run_as, options.data_folder)) {
         return own;
     }
-    fs::path other = options.fallback_folder / short_name_of(options.data_folder) / "postgres";
-    for (const fs::path& folder : {options.fallback_folder, other.parent_path()}) {
-        if (auto made = make_passage(folder); !made) {
-            return base::fail(made.error());
-        }
-    }
-    if (!can_reach(run_as, other.parent_path())) {
+    if (fs::exists(own / "PG_VERSION")) { // never replaced by an empty one in silence
         return base::fail(base::errc::unavailable,
-                          "PostgreSQL's account '" + run_as->name + "' can reach neither " +
-                              options.data_folder.string() + " nor " + other.string() +
-                              "; use a data folder that it can enter.");
+                          "PostgreSQL's account '" + run_as->name + "' can no longer reach " +
+                              own.string() + ", which holds the accounts; let it pass through " +
+                              options.data_folder.string() + " and the folders above.");
     }
-    return other;
+    return choose_place_elsewhere(options, run_as);
 }
 
+// Once the cluster is whole.
 base::status record_folder(const managed_postgres::settings& options, const fs::path& folder) {
-    if (folder.parent_path() == options.data_folder) {
+    const fs::path record = cluster_record(options.data_folder);
+    if (folder.parent_path() == options.data_folder || fs::exists(record)) {
         return {};
     }
-    const fs::path record = options.data_folder / "postgres.folder";
-    const fs::path draft = options.data_folder / "postgres.folder.new";
-    {
-        std::ofstream out(draft);
-        out << folder.string() << '\n';
-        out.flush();
-        if (!out) {
-            return base::fail(base::errc::unavailable,
-                              "The file " + draft.string() + " cannot be written.");
-        }
-    }
     std::error_code failed;
-    fs::rename(draft, record, failed);
+    fs::rename(draft_of(record), record, failed);
     return failed ? base::status(base::fail(base::errc::unavailable,
                                             "The file " + record.string() + " cannot be written."))
                   : base::status();
@@ -125,7 +168,8 @@ process_spec initdb_spec(const postgres_cluster& cluster, const fs::path& folder
     spec.environment = postgres_environment();
     spec.log_file = log_file.string();
     spec.run_as = cluster.run_as;
-    spec.stop_plan = {{SIGINT, std::chrono::seconds(5)}};
+    // With its whole group: what it leaves half made is removed by the next start.
+    spec.stop_plan = {{SIGKILL, std::chrono::seconds(1)}};
     return spec;
 }
 
@@ -211,6 +255,11 @@ base::result<postgres_cluster> open_postgres_cluster(guardian& parent,
     if (auto recorded = record_folder(options, cluster.folder); !recorded) {
         return base::fail(recorded.error());
     }
+    auto claimed = claim_cluster(cluster.folder, options.data_folder, cluster.run_as);
+    if (!claimed) {
+        return base::fail(claimed.error());
+    }
+    cluster.claim = std::move(*claimed);
     return cluster;
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "runtime/folder_lock.hpp"
 #include "runtime/guardian.hpp"
 #include "runtime/managed_postgres.hpp"
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +18,7 @@ struct postgres_cluster {
     std::filesystem::path programs; // folder of initdb and postgres
     std::filesystem::path folder;
     std::optional<account> run_as;
+    std::unique_ptr<folder_lock> claim; // held while the server may run
 };
 
 // How PostgreSQL is ended: fast shutdown, immediate shutdown.
@@ -24,7 +27,8 @@ struct postgres_cluster {
 // The environment its programs get: nothing of this process's PG* variables.
 [[nodiscard]] std::vector<std::string> postgres_environment();
 
-// Finds account, place and programs; makes the cluster when there is none. Errors as in
+// Finds account, place and programs; makes the cluster when there is none, and claims it. Errors as
+// in
 // managed_postgres::begin.
 [[nodiscard]] base::result<postgres_cluster>
 open_postgres_cluster(guardian& parent, const managed_postgres::settings& options);
