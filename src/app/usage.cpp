@@ -1,12 +1,13 @@
 #include "app/usage.hpp"
 
+#include "base/edit_distance.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <numeric>
 #include <string_view>
 #include <vector>
 
@@ -16,29 +17,13 @@ namespace {
 
 using names = std::vector<std::string>;
 
-// Letters to be inserted, removed or replaced to make one of the other.
-std::size_t distance(std::string_view one, std::string_view other) {
-    std::vector<std::size_t> row(other.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < one.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (std::size_t k = 0; k < other.size(); ++k) {
-            const std::size_t replaced = diagonal + (one[i] == other[k] ? 0 : 1);
-            diagonal = row[k + 1];
-            row[k + 1] = std::min({replaced, row[k] + 1, row[k + 1] + 1});
-        }
-    }
-    return row.back();
-}
-
 // " Did you mean X?" if one is near enough.
 std::string suggestion(const std::string& given, const names& known) {
     const auto nearest = std::ranges::min_element(
-        known, {}, [&given](const std::string& each) { return distance(given, each); });
+        known, {}, [&given](const std::string& each) { return base::edit_distance(given, each); });
     const std::size_t letters = given.size() - std::min(given.find_first_not_of('-'), given.size());
-    const bool is_near = nearest != known.end() &&
-                         distance(given, *nearest) <= std::max<std::size_t>(1, letters / 3);
+    const bool is_near = nearest != known.end() && base::edit_distance(given, *nearest) <=
+                                                       std::max<std::size_t>(1, letters / 3);
     return is_near ? " Did you mean " + *nearest + "?" : "";
 }
 

@@ -1,10 +1,10 @@
 #include "base/assert.hpp"
 #include "base/config.hpp"
+#include "base/edit_distance.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 namespace immortal::base {
 namespace {
@@ -23,22 +23,6 @@ std::string section_of(std::string_view name) {
 }
 std::string last_part(std::string_view name) {
     return std::string(name.substr(name.find('.') + 1));
-}
-
-// Levenshtein distance in two rows.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-        }
-    }
-    return row[b.size()];
 }
 
 std::string toml_text(const config_value& value) {
