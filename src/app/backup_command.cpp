@@ -210,7 +210,7 @@ int prune(const backup_options& options, eventlog::backup_target& target) {
     return exit_success;
 }
 
-// "N" or "P%".
+// "N" or "P%"; empty: neither.
 std::optional<eventlog::backup_sample> sample_of(std::string_view text) {
     const bool is_percent = text.ends_with('%');
     text.remove_suffix(is_percent ? 1 : 0);
@@ -224,8 +224,7 @@ std::optional<eventlog::backup_sample> sample_of(std::string_view text) {
                       : eventlog::backup_sample{.pieces = number};
 }
 
-void print_checked(const backup_options& options, const eventlog::backup_check_report& found,
-                   const std::vector<std::string>& restorable) {
+void print_checked(const backup_options& options, const eventlog::backup_check_report& found) {
     for (const std::string& finding : found.findings) {
         fmt::print("{}\n", finding);
     }
@@ -238,13 +237,13 @@ void print_checked(const backup_options& options, const eventlog::backup_check_r
     if (!options.backup.empty()) {
         fmt::print("Whether others are sound: `immortal backup verify --from {}`.\n",
                    options.place.string());
-    } else if (restorable.empty()) {
+    } else if (found.restorable.empty()) {
         fmt::print("None of these backups can be restored.\n");
     } else {
         fmt::print("{} can be restored (`immortal restore --backup NAME`), the newest first:\n"
                    "  {}\n",
                    options.sample.empty() ? "These" : "By what was read, these",
-                   fmt::join(restorable, "\n  "));
+                   fmt::join(found.restorable, "\n  "));
     }
     fmt::print("{}", remedy_for(options.place));
 }
@@ -262,9 +261,7 @@ int verify(const backup_options& options, eventlog::backup_target& target) {
     progress_line line(!options.json);
     eventlog::backup_check_options wanted{
         .backup = options.backup, .progress = [&line](const auto& now) { return line.show(now); }};
-    if (!options.sample.empty()) {
-        wanted.sample = sample_of(options.sample);
-    }
+    wanted.sample = sample_of(options.sample);
     const auto found = eventlog::check_backups(target, random, wanted);
     if (!found && found.error().code == base::errc::not_found && !options.backup.empty()) {
         return report(
@@ -276,23 +273,15 @@ int verify(const backup_options& options, eventlog::backup_target& target) {
     if (!found) {
         return report(found.error());
     }
-    std::vector<std::string> restorable;
-    if (!found->sound() && options.backup.empty()) {
-        const auto entries = eventlog::list_backups(target);
-        if (!entries) {
-            return report(entries.error());
-        }
-        restorable = restorable_backups(found->findings, *entries);
-    }
     if (!options.json) {
-        print_checked(options, *found, restorable);
+        print_checked(options, *found);
         return found->sound() ? exit_success : exit_failure;
     }
     json::object out{{"sound", found->sound()},        {"backups", found->backups},
                      {"pieces", found->pieces},        {"piecesRead", found->pieces_read},
                      {"bytesRead", found->bytes_read}, {"findings", array_of(found->findings)}};
     if (!found->sound() && options.backup.empty()) {
-        out["restorable"] = array_of(restorable);
+        out["restorable"] = array_of(found->restorable);
     }
     print_json_line(out);
     return found->sound() ? exit_success : exit_failure;

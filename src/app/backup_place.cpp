@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <system_error>
 
 namespace immortal::app {
@@ -14,11 +13,15 @@ namespace fs = std::filesystem;
 namespace {
 
 // Also by another path: through links, or where a folder is mounted a second time.
+bool is_same(const fs::path& one, const fs::path& other) {
+    std::error_code failed; // where nothing is, the names tell
+    return one == other || fs::equivalent(one, other, failed);
+}
+
 bool is_in(const fs::path& place, const fs::path& folder) {
     const fs::path whole = data_folder::absolute(folder);
     for (fs::path each = data_folder::absolute(place);; each = each.parent_path()) {
-        std::error_code failed; // where nothing is, the names tell
-        if (each == whole || fs::equivalent(each, whole, failed)) {
+        if (is_same(each, whole)) {
             return true;
         }
         if (each == each.parent_path()) {
@@ -58,33 +61,13 @@ base::status check_apart(const fs::path& place, const fs::path& data) {
 }
 
 base::status check_restored_apart(const fs::path& place, const fs::path& data) {
-    if (data_folder::absolute(place) != data_folder::absolute(data)) {
+    if (!is_same(data_folder::absolute(place), data_folder::absolute(data))) {
         return {};
     }
     return base::fail(base::errc::invalid_argument,
                       fmt::format("--data: {} is the folder of the backups itself. Name another "
                                   "one for the log that is restored.",
                                   data.string()));
-}
-
-std::vector<std::string> restorable_backups(const std::vector<std::string>& findings,
-                                            const std::vector<eventlog::backup_entry>& entries) {
-    const auto is_named = [&findings](const std::string& name) {
-        return std::ranges::any_of(findings, [&name](const std::string& finding) {
-            return finding.find(name) != std::string::npos;
-        });
-    };
-    const auto is_hurt = [&is_named](const eventlog::backup_segment& segment) {
-        return std::ranges::any_of(segment.pieces, is_named, &eventlog::backup_piece::sha256);
-    };
-    std::vector<std::string> out;
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-        if (entry->good() && !is_named(entry->name) &&
-            std::ranges::none_of(entry->manifest->segments, is_hurt)) {
-            out.push_back(entry->name);
-        }
-    }
-    return out;
 }
 
 std::string remedy_for(const fs::path& place) {

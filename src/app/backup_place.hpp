@@ -3,11 +3,9 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "eventlog/backup.hpp"
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 namespace immortal::app {
 
@@ -23,12 +21,6 @@ namespace immortal::app {
 // the folder of the backups itself. Errors: invalid_argument.
 [[nodiscard]] base::status check_restored_apart(const std::filesystem::path& place,
                                                 const std::filesystem::path& data);
-
-// Names of the backups that a restore can still use by what eventlog::check_backups found, the
-// newest first.
-[[nodiscard]] std::vector<std::string>
-restorable_backups(const std::vector<std::string>& findings,
-                   const std::vector<eventlog::backup_entry>& entries);
 
 // What to do when backups in `place` are damaged, as sentences.
 [[nodiscard]] std::string remedy_for(const std::filesystem::path& place);

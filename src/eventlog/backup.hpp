@@ -148,8 +148,9 @@ struct backup_check_report {
     std::uint64_t backups = 0;
     std::uint64_t pieces = 0; // that they need, each counted once
     std::uint64_t pieces_read = 0;
-    std::uint64_t bytes_read = 0;      // of pieces
-    std::vector<std::string> findings; // sentences; each names what is missing or damaged
+    std::uint64_t bytes_read = 0;        // of pieces
+    std::vector<std::string> findings;   // sentences; each names what is missing or damaged
+    std::vector<std::string> restorable; // backups in which nothing was found, the newest first
 
     [[nodiscard]] bool sound() const { return findings.empty(); }
 };

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <list>
 #include <map>
+#include <set>
 
 namespace immortal::eventlog {
 namespace {
@@ -61,6 +62,8 @@ private:
     static std::string key_of(const backup_segment& segment, const scan_state& before);
     piece_file::bytes fetch(const backup_piece& piece);
     void find_bad(piece_use& use, const base::error& problem);
+    void find_broken(const backup_manifest& manifest, std::string finding);
+    void note_restorable();
     [[nodiscard]] base::status outcome() const {
         return stopped_ ? base::status(fail(*stopped_)) : base::status{};
     }
@@ -72,6 +75,7 @@ private:
     std::map<std::string, piece_use> uses_;  // by blob
     std::list<held_piece> held_;             // newest first
     std::map<std::string, scan_state> known_;
+    std::set<std::string> broken_;       // backups that do not hold together
     std::optional<base::error> stopped_; // why no piece is fetched any more
     chain_hasher hasher_;
     backup_progress done_;
@@ -143,6 +147,26 @@ void checking::find_bad(piece_use& use, const base::error& problem) {
         use.others == 0 ? fmt::format("{}; backup {} needs it", problem.message, use.backup)
                         : fmt::format("{}; backup {} and {} others need it", problem.message,
                                       use.backup, use.others));
+}
+
+void checking::find_broken(const backup_manifest& manifest, std::string finding) {
+    broken_.insert(short_name(manifest));
+    report_.findings.push_back(std::move(finding));
+}
+
+void checking::note_restorable() {
+    const auto is_bad = [this](const backup_piece& piece) {
+        return uses_.at(piece.blob()).state == piece_state::bad;
+    };
+    for (const backup_manifest& manifest : manifests_) {
+        const bool lacks_pieces =
+            std::ranges::any_of(manifest.segments, [&](const backup_segment& segment) {
+                return std::ranges::any_of(segment.pieces, is_bad);
+            });
+        if (!lacks_pieces && !broken_.contains(short_name(manifest))) {
+            report_.restorable.push_back(short_name(manifest));
+        }
+    }
 }
 
 piece_file::bytes checking::fetch(const backup_piece& piece) {
@@ -307,13 +331,13 @@ base::status checking::check_chain(const backup_manifest& manifest) {
             state = known->second;
             continue;
         }
-        const auto problem = check_segment(manifest, segment, state, chain);
+        auto problem = check_segment(manifest, segment, state, chain);
         if (!problem) {
             return fail(problem.error());
         }
         if (*problem) {
             if (!(*problem)->empty()) {
-                report_.findings.push_back(**problem);
+                find_broken(manifest, std::move(**problem));
             }
             is_whole = false;
             chain = chain_check::unknown;
@@ -328,9 +352,9 @@ base::status checking::check_chain(const backup_manifest& manifest) {
     }
     if (is_whole && (state.end != manifest.end || state.chain != manifest.chain ||
                      state.events != manifest.events)) {
-        report_.findings.push_back(fmt::format("backup {} does not hold together: its end is not "
-                                               "the one that its manifest names",
-                                               short_name(manifest)));
+        find_broken(manifest, fmt::format("backup {} does not hold together: its end is not the "
+                                          "one that its manifest names",
+                                          short_name(manifest)));
     }
     return {};
 }
@@ -340,8 +364,12 @@ base::result<backup_check_report> checking::run() {
     done = done ? collect() : done;
     IMMORTAL_ASSERT(!done || report_.pieces == uses_.size());
     done = done ? (options_.sample ? read_sample() : read_all()) : done;
-    return done ? base::result<backup_check_report>(std::move(report_))
-                : fail(std::move(done.error()));
+    if (!done) {
+        return fail(std::move(done.error()));
+    }
+    note_restorable();
+    IMMORTAL_ASSERT(!report_.sound() || report_.restorable.size() == report_.backups);
+    return std::move(report_);
 }
 
 } // namespace
