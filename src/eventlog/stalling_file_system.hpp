@@ -1,4 +1,5 @@
-// A file system whose syncs wait until the test lets them go on. For tests.
+// A file system whose syncs, and questions for free space, wait until the test lets them go on. For
+// tests.
 #pragma once
 
 #include "base/file.hpp"
@@ -13,7 +14,10 @@ namespace immortal::eventlog {
 class stalling_file_system final : public base::file_system {
 public:
     explicit stalling_file_system(base::file_system& inner) : inner_(inner) {}
-    ~stalling_file_system() override { release(); }
+    ~stalling_file_system() override {
+        release();
+        release_space();
+    }
 
     // From now on every sync waits.
     void stall() {
@@ -29,6 +33,27 @@ public:
     void await_stalled() {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return waiting_ > 0; });
+    }
+
+    // From now on every question for free space waits: a writer that asks stands still before it
+    // stages what it has taken.
+    void stall_space() {
+        const std::lock_guard lock(mutex_);
+        space_stalled_ = true;
+    }
+    void release_space() {
+        const std::lock_guard lock(mutex_);
+        space_stalled_ = false;
+        changed_.notify_all();
+    }
+    [[nodiscard]] std::size_t space_questions() const {
+        const std::lock_guard lock(mutex_);
+        return space_questions_;
+    }
+    // Until so many were asked in all.
+    void await_space_questions(std::size_t count) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return space_questions_ >= count; });
     }
 
     base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
@@ -53,6 +78,12 @@ public:
         return inner_.sync_directory(folder);
     }
     base::file_result<std::uint64_t> free_space(const std::string& folder) override {
+        {
+            std::unique_lock lock(mutex_);
+            ++space_questions_;
+            changed_.notify_all();
+            changed_.wait(lock, [this] { return !space_stalled_; });
+        }
         return inner_.free_space(folder);
     }
     base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
@@ -93,10 +124,12 @@ private:
     }
 
     base::file_system& inner_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_; // guards what follows
     std::condition_variable changed_;
     bool stalled_ = false;
+    bool space_stalled_ = false;
     std::size_t waiting_ = 0;
+    std::size_t space_questions_ = 0;
 };
 
 } // namespace immortal::eventlog
