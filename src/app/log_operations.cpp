@@ -201,10 +201,8 @@ awaitable<result<json::object>> scavenge_log(eventlog::log& log, json::object re
     }
 }
 
-result<json::object> stop_scavenge(eventlog::log& log, const json::object& request) {
-    std::string id = text_of(request, "id");
-    id = id.empty() ? log.scavenges().status().id : id;
-    if (auto stopped = log.scavenges().stop(id); !stopped) {
+result<json::object> stop_scavenge(eventlog::log& log) {
+    if (auto stopped = log.scavenges().stop(log.scavenges().status().id); !stopped) {
         return stopped.error().code == base::errc::not_found
                    ? base::fail(base::errc::not_found,
                                 "No scavenge is running: there is nothing to stop. `immortal log "

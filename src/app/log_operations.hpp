@@ -22,15 +22,14 @@ dump_log(eventlog::log& log, base::json::object request, item_sink sink);
 // {"command": "log.scavenge", "threads"?, "fromSegment"?, "bytesPerSecond"?, "dryRun"?}
 //                                  starts one; items: its status, each second; end: the last status
 // {"command": "log.scavenge.status"}           end: status of the one that runs or ran last
-// {"command": "log.scavenge.stop", "id"?}      asks it to stop; end: status
+// {"command": "log.scavenge.stop"}             asks it to stop; end: status
 // The scavenge goes on when nobody listens any more.
 [[nodiscard]] awaitable<base::result<base::json::object>>
 scavenge_log(eventlog::log& log, base::json::object request, item_sink sink);
 // Whether the request starts a scavenge that `$scavenges` tells of.
 [[nodiscard]] bool records_scavenge(const base::json::object& request);
 [[nodiscard]] base::json::object scavenge_object(const eventlog::scavenge_status& status);
-[[nodiscard]] base::result<base::json::object> stop_scavenge(eventlog::log& log,
-                                                             const base::json::object& request);
+[[nodiscard]] base::result<base::json::object> stop_scavenge(eventlog::log& log);
 
 // An integer of a request that is at least 0; empty if it is not there. Errors: invalid_argument.
 [[nodiscard]] base::result<std::optional<std::uint64_t>>

@@ -181,7 +181,7 @@ awaitable<result<json::object>> answer_operation(operation_parts uses, json::obj
         co_return scavenge_object(uses.log->scavenges().status());
     }
     if (name == "log.scavenge.stop") {
-        co_return stop_scavenge(*uses.log, request);
+        co_return stop_scavenge(*uses.log);
     }
     co_return base::fail(base::errc::invalid_argument, "The server does not know the command '" +
                                                            name + "': is it of another version?");

@@ -2,6 +2,7 @@
 
 #include "app/simulate_report.hpp"
 #include "app/simulate_world.hpp"
+#include "base/assert.hpp"
 #include "base/random.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/engine.hpp"
@@ -147,9 +148,8 @@ int run_simulate(simulate_options options) {
         return refuse(server.error());
     if (server->host == "localhost")
         server->host = "127.0.0.1";
-    if (options.players == 0 || options.players > simulate_players_max || options.seconds == 0)
-        return refuse({.message = fmt::format("players must be 1 to {}, seconds at least 1",
-                                              simulate_players_max)});
+    IMMORTAL_ASSERT(options.players > 0 && options.players <= simulate_players_max);
+    IMMORTAL_ASSERT(options.seconds > 0);
     if (options.connections == 0)
         options.connections = connections_default_max;
     options.connections = std::min(options.connections, options.players);

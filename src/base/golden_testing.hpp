@@ -31,11 +31,11 @@ inline std::vector<std::string> read_lines(const std::filesystem::path& path) {
     return lines;
 }
 
-// Fails the test unless `lines` are those of the file. With IMMORTAL_WRITE_GOLDEN in the
+// Fails the test unless `lines` are those of the file. With IMMORTAL_TEST_UPDATE in the
 // environment the file is written instead.
 inline void expect_golden(const std::filesystem::path& path,
                           const std::vector<std::string>& lines) {
-    if (std::getenv("IMMORTAL_WRITE_GOLDEN") != nullptr) {
+    if (std::getenv("IMMORTAL_TEST_UPDATE") != nullptr) {
         std::ofstream file(path, std::ios::binary | std::ios::trunc);
         for (const std::string& line : lines) {
             file << line << '\n';

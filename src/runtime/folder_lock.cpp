@@ -86,8 +86,4 @@ base::status folder_lock::write(const std::string& text) {
     return {};
 }
 
-void folder_lock::remove_file() {
-    (void)unlink(file_.c_str());
-}
-
 } // namespace immortal::runtime

@@ -27,8 +27,6 @@ public:
 
     // What the file says. Errors: unavailable.
     [[nodiscard]] base::status write(const std::string& text);
-    // Removes the file while it is still locked.
-    void remove_file();
 
 private:
     folder_lock(std::filesystem::path file, int descriptor)

@@ -28,8 +28,7 @@ struct postgres_cluster {
 [[nodiscard]] std::vector<std::string> postgres_environment();
 
 // Finds account, place and programs; makes the cluster when there is none, and claims it. Errors as
-// in
-// managed_postgres::begin.
+// in managed_postgres::begin.
 [[nodiscard]] base::result<postgres_cluster>
 open_postgres_cluster(guardian& parent, const managed_postgres::settings& options);
 
