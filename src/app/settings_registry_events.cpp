@@ -60,7 +60,8 @@ void add_esdb_keys(config_registry& registry) {
         .add({.name = "esdb.hash_queue_max",
               .fallback = whole(128),
               .doc = "Passwords of the event store's users that may wait for hashing, half of "
-                     "them of one address; more are refused.",
+                     "them guesses of one address, and as many of that address that matched "
+                     "before; more are refused.",
               .minimum = 1,
               .maximum = 100'000})
         .add({.name = "esdb.group_bytes_max",
@@ -86,7 +87,8 @@ void add_esdb_limit_keys(config_registry& registry) {
               .maximum = 600'000})
         .add({.name = "esdb.unfinished_bytes_max",
               .fallback = 512 * mebibyte,
-              .doc = "Bytes that unfinished appends of all clients hold together. With TLS one "
+              .doc = "Bytes that unfinished appends and half-sent messages of all clients hold "
+                     "together, and as many again that answers hold. With TLS one "
                      "login or address may hold half of it, all without a login together a "
                      "sixteenth.",
               .minimum = static_cast<double>(mebibyte)})

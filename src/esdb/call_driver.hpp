@@ -12,8 +12,8 @@
 //     authenticated  counted by login too
 //     let in         the method's rule, before a byte of the request is received
 //     received       a deadline for each message; a place at a gate (receive_gate) for payload;
-//     what
-//                    comes in without a place is measured (connection_meter) and charged meanwhile
+//                    what comes in without a place is measured meanwhile (connection_meter), and
+//                    charged
 //     admitted       the method's rule, on the streams that the message names
 //     accepted       accepted_work: what a stop waits for
 //     carried out    the handler's own business
