@@ -2,7 +2,8 @@
 //
 // Connections can use up all descriptors, and then the log could not begin its next segment. So a
 // few are really held; only the log's files may have them (posix_file_system), and who accepts
-// connections accepts none while some of them are lent out.
+// connections accepts none while some of them are lent out. The log's writer takes them back, and
+// so does who asks whether all are there.
 #pragma once
 
 #include <cstddef>

@@ -253,6 +253,12 @@ file_result<std::unique_ptr<file>> posix_file_system::open(const std::string& pa
     return std::make_unique<posix_file>(std::move(opened), path);
 }
 
+void posix_file_system::restore_reserve() {
+    if (reserve_ != nullptr) {
+        static_cast<void>(reserve_->is_whole());
+    }
+}
+
 file_status posix_file_system::rename(const std::string& from, const std::string& to) {
     return ::rename(from.c_str(), to.c_str()) == 0 ? file_status{} : failed("rename", from, errno);
 }

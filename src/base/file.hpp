@@ -100,6 +100,8 @@ public:
     [[nodiscard]] virtual file_result<std::uint64_t> free_space(const std::string& folder) = 0;
     // Creates the file if need be. kind::in_use: another holder, in this process or another.
     [[nodiscard]] virtual file_result<std::unique_ptr<file_lock>> lock(const std::string& path) = 0;
+    // Takes back what was lent of a reserve of descriptors, as far as it can be had now. Cheap.
+    virtual void restore_reserve() {}
 };
 
 class descriptor_reserve;
@@ -119,6 +121,7 @@ public:
     file_status sync_directory(const std::string& folder) override;
     file_result<std::uint64_t> free_space(const std::string& folder) override;
     file_result<std::unique_ptr<file_lock>> lock(const std::string& path) override;
+    void restore_reserve() override;
 
 private:
     descriptor_reserve* reserve_ = nullptr;

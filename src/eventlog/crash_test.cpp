@@ -343,6 +343,22 @@ TEST_F(crash_test, below_the_floor_writes_wait_for_space) {
     EXPECT_EQ(stream("s-1").size(), 2u);
 }
 
+TEST_F(crash_test, a_log_without_appends_says_whether_the_disk_is_full) {
+    settings.free_space_min = 1u << 20u;
+    disk.set_free_space(1000);
+    reopen();
+    EXPECT_EQ(open_->state(), log_state::disk_full) << "from the beginning";
+    for (int round = 0; round < 2; ++round) {
+        for (const auto& [space, wanted] :
+             {std::pair(1u << 30u, log_state::writable), std::pair(1000u, log_state::disk_full)}) {
+            disk.set_free_space(space);
+            while (open_->state() != wanted) {
+                std::this_thread::yield(); // nobody asks, nothing is written
+            }
+        }
+    }
+}
+
 TEST_F(crash_test, a_write_that_runs_into_the_full_disk_is_taken_back) {
     reopen();
     ASSERT_TRUE(append("s-1", expected::any(), events_of(1, 2)));

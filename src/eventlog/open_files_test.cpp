@@ -1,8 +1,11 @@
 // A log of many segments in a process of few descriptors.
+#include "base/descriptors.hpp"
 #include "eventlog/scavenge_fixture.hpp"
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
+#include <unistd.h>
 
 namespace immortal::eventlog {
 namespace {
@@ -112,6 +115,28 @@ TEST_F(open_files_test, without_descriptors_reads_fail_for_a_while_and_nothing_i
     EXPECT_TRUE(append("r", expected::any(), {repeated}));
     EXPECT_EQ(stream("r").size(), 1u);
     EXPECT_EQ(stream("s").size(), 60u);
+}
+
+// Nobody accepts connections here, or asks for the reserve otherwise.
+TEST_F(open_files_test, descriptors_lent_to_the_log_are_taken_back_by_its_writer) {
+    constexpr std::size_t size = 3;
+    base::descriptor_reserve reserve(size);
+    base::posix_file_system files(reserve);
+    const auto on_disk = std::filesystem::temp_directory_path() /
+                         ("immortal-open-files-" + std::to_string(::getpid()));
+    settings.folder = on_disk;
+    auto opened = log::open(settings, files, clock, random, nullptr);
+    ASSERT_TRUE(opened) << opened.error().message;
+    ASSERT_TRUE(reserve.give_one() && reserve.give_one());
+    ASSERT_TRUE(
+        start_append(**opened, to_stream("s", expected::any(), {event_of(1)})).get().has_value());
+    EXPECT_EQ(reserve.held(), size) << "before each group";
+    ASSERT_TRUE(reserve.give_one());
+    while (reserve.held() < size) {
+        std::this_thread::yield(); // and while nothing is written
+    }
+    opened->reset();
+    std::filesystem::remove_all(on_disk);
 }
 
 } // namespace

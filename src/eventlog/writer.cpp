@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace immortal::eventlog {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 using base::errc;
 using base::fail;
 
-// How often an idle writer looks whether a full disk has space again.
+// How often an idle writer looks whether the disk is full, or has space again.
 constexpr std::chrono::milliseconds patience{500};
 // How long it waits for more while a group is on its way, before it waits for that group.
 constexpr std::chrono::milliseconds patience_in_flight{1};
@@ -91,6 +92,7 @@ log_writer::log_writer(parts given, recovered_log& from)
     }
     deadlines_ = std::make_unique<append_deadlines>(queue_, parts_.clock, parts_.metrics);
     helper_ = std::make_unique<helper_thread>();
+    check_means(0); // so that state() is right from the beginning
     thread_ = std::thread([this] { run(); });
 }
 
@@ -176,9 +178,7 @@ void log_writer::run() {
             return;
         }
         static_cast<void>(parts_.clock.now()); // notices a jump of the clock
-        if (state() == log_state::disk_full) {
-            space_left(0); // leaves that state when there is space again
-        }
+        check_means(0);
     }
 }
 
@@ -205,9 +205,7 @@ void log_writer::process(std::vector<pending_append> appends) {
     for (const pending_append& item : appends) {
         bytes += item.frame_bytes;
     }
-    if (state() != log_state::failed) {
-        space_left(bytes);
-    }
+    check_means(bytes);
     checkpoint();
     staged_.answers.reserve(appends.size());
     for (pending_append& item : appends) {
@@ -437,15 +435,22 @@ void log_writer::deliver(std::vector<append_group::answer>& answers) {
     answers.clear();
 }
 
-bool log_writer::space_left(std::uint64_t bytes) {
-    const auto space = parts_.files.free_space(parts_.settings.folder);
-    if (!space) {
-        base::log_error("eventlog", "the free space is not known", {{"cause", space.error().text}});
-        return true; // a write will tell
+void log_writer::check_means(std::uint64_t bytes) {
+    parts_.files.restore_reserve();
+    if (state() == log_state::failed) {
+        return;
     }
+    const auto space = parts_.files.free_space(parts_.settings.folder);
+    if (!space) { // the state stays: if it is writable, a write will tell
+        if (std::exchange(space_known_, false)) {
+            base::log_error("eventlog", "the free space is not known",
+                            {{"cause", space.error().text}});
+        }
+        return;
+    }
+    space_known_ = true;
     const bool enough = *space >= parts_.settings.free_space_min + bytes;
     enter(enough ? log_state::writable : log_state::disk_full);
-    return enough;
 }
 
 base::error log_writer::refusal() const {

@@ -116,7 +116,10 @@ private:
     void deliver(std::vector<append_group::answer>& answers);
     // Lets the index close a part, unless a group is in flight.
     void checkpoint();
-    bool space_left(std::uint64_t bytes);
+    // What others use up or free meanwhile: notes in the state whether the disk has room for
+    // `bytes`, and takes back the descriptors that are kept for the log. Before each group, and at
+    // every look of an idle writer, so that the state is never older than that.
+    void check_means(std::uint64_t bytes);
     [[nodiscard]] base::error refusal() const;
     void enter(log_state next);
 
@@ -130,6 +133,7 @@ private:
     append_group submitted_;
     bool in_flight_ = false; // a group is submitted and not completed
     log_tail::outcome submitted_outcome_ = log_tail::outcome::durable;
+    bool space_known_ = true;               // it could be asked for, the last time
     std::uint64_t since_checkpoint_ = 0;    // events staged since the index was asked for room
     std::optional<base::error> index_full_; // why no event may be staged in this group
     std::unique_ptr<meters> meters_;

@@ -90,7 +90,7 @@ TEST_F(scavenge_history_test, what_a_full_disk_refuses_is_written_when_there_is_
     write_hidden();
     disk.set_free_space(100);
     reopen();
-    EXPECT_EQ(open_->state(), eventlog::log_state::writable) << "nothing was written yet";
+    EXPECT_EQ(open_->state(), eventlog::log_state::disk_full) << "it is seen without a write";
     begin();
     EXPECT_FALSE(append("s", expected_revision::any(), {eventlog::event_of(900)}));
     EXPECT_EQ(open_->state(), eventlog::log_state::disk_full);
