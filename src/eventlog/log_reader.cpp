@@ -177,7 +177,11 @@ base::result<log_slice> log_reader::forwards(base::position from, std::size_t co
 
 base::status log_reader::take_frames(const segment& in, base::position begin, base::position limit,
                                      forwards_pass& pass) const {
-    frame_reader reader(in.contents(), in.first(), begin, limit, walk_piece);
+    const auto file = in.hold();
+    if (!file) {
+        return read_failed(file.error());
+    }
+    frame_reader reader(**file, in.first(), begin, limit, walk_piece);
     frame_view frame;
     for (;;) {
         const auto outcome = reader.next(frame, large_frame_min);
@@ -221,7 +225,11 @@ base::result<bool> log_reader::take_block_back(const segment& in, base::position
                                                const record_filter& filter,
                                                std::vector<recorded_event>& out) const {
     bool cut = false;
-    frame_reader reader(in.contents(), in.first(), begin, limit_of(in, head_.end()), walk_piece);
+    const auto file = in.hold();
+    if (!file) {
+        return read_failed(file.error());
+    }
+    frame_reader reader(**file, in.first(), begin, limit_of(in, head_.end()), walk_piece);
     frame_view frame;
     while (reader.at() < end) {
         const auto outcome = reader.next(frame, large_frame_min);

@@ -22,7 +22,11 @@ base::status log_reader::walk_large(const segment& in, const large_frame& frame,
     large_frames_.add(frame);
     const base::position begin = large_frames_.record_before(frame, at);
     const std::uint64_t asked = end > begin ? end.value - begin.value : 0;
-    record_reader records(in.contents(), in.first(), begin, frame.end,
+    const auto file = in.hold();
+    if (!file) {
+        return read_failed(file.error());
+    }
+    record_reader records(**file, in.first(), begin, frame.end,
                           std::clamp(asked, piece_min, piece_max));
     base::position noted = records.at();
     record_view record;

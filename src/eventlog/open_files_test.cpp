@@ -4,14 +4,81 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace immortal::eventlog {
 namespace {
 
 using expected = expected_revision;
 using base::errc;
+
+// Runs something once, after a large read that was asked for.
+class interrupted_file_system final : public base::file_system {
+public:
+    explicit interrupted_file_system(base::file_system& inner) : inner_(inner) {}
+    std::function<void()> after_large_read; // it is dropped when it runs
+
+    base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
+                                                        base::open_mode mode) override {
+        auto opened = inner_.open(path, mode);
+        if (!opened || mode != base::open_mode::read) {
+            return opened;
+        }
+        return std::make_unique<interrupted>(*this, std::move(*opened));
+    }
+    base::file_status rename(const std::string& from, const std::string& to) override {
+        return inner_.rename(from, to);
+    }
+    base::file_status remove(const std::string& path) override { return inner_.remove(path); }
+    base::file_result<std::vector<std::string>> list(const std::string& of) override {
+        return inner_.list(of);
+    }
+    base::file_status make_directory(const std::string& made) override {
+        return inner_.make_directory(made);
+    }
+    base::file_status sync_directory(const std::string& synced) override {
+        return inner_.sync_directory(synced);
+    }
+    base::file_result<std::uint64_t> free_space(const std::string& of) override {
+        return inner_.free_space(of);
+    }
+    base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
+        return inner_.lock(path);
+    }
+
+private:
+    class interrupted final : public base::file {
+    public:
+        interrupted(interrupted_file_system& on, std::unique_ptr<base::file> inner)
+            : on_(on), inner_(std::move(inner)) {}
+        base::file_result<std::size_t> read_at(std::uint64_t offset,
+                                               std::span<std::byte> out) override {
+            auto got = inner_->read_at(offset, out);
+            if (out.size() >= (60u << 10u)) {
+                if (const auto act = std::exchange(on_.after_large_read, nullptr)) {
+                    act();
+                }
+            }
+            return got;
+        }
+        base::file_status write_at(std::uint64_t offset,
+                                   std::span<const std::byte> bytes) override {
+            return inner_->write_at(offset, bytes);
+        }
+        base::file_status sync() override { return inner_->sync(); }
+        base::file_status truncate(std::uint64_t size) override { return inner_->truncate(size); }
+        base::file_result<std::uint64_t> size() override { return inner_->size(); }
+
+    private:
+        interrupted_file_system& on_;
+        std::unique_ptr<base::file> inner_;
+    };
+
+    base::file_system& inner_;
+};
 
 class open_files_test : public scavenge_fixture {
 protected:
@@ -70,6 +137,38 @@ TEST_F(open_files_test, a_reader_of_a_replaced_segment_goes_on) {
     stop = true;
     reading.join();
     expect_sound();
+}
+
+// A scavenge replaces the segment, and its file is closed, between two reads of one frame.
+TEST_F(open_files_test, a_frame_is_read_from_one_file) {
+    settings.segment_size = 1u << 20u;
+    for (const std::size_t events : {9u, 90u}) { // small frames, and one that is read in pieces
+        SCOPED_TRACE(events);
+        disk = base::memory_file_system(7);
+        interrupted_file_system files(disk);
+        open_.reset();
+        auto opened = log::open(settings, files, clock, random, nullptr);
+        ASSERT_TRUE(opened) << opened.error().message;
+        open_ = std::move(*opened);
+        std::size_t written = 0;
+        for (; written < 180; written += events) {
+            ASSERT_TRUE(append("s", expected::any(), events_of(written + 1, events, 4000)));
+        }
+        set_metadata("s", R"({"$maxCount":1})");
+        while (segments() < 2) {
+            ASSERT_TRUE(append("t", expected::any(), events_of(++written * 100, 9, 4000)));
+        }
+        bool replaced = false;
+        files.after_large_read = [&] {
+            // The scavenge's own reads do not come here again.
+            replaced = scavenge().events_removed > 0;
+        };
+        const auto slice = open_->read_all({0}, direction::forwards, 1'000);
+        ASSERT_TRUE(slice) << slice.error().message;
+        EXPECT_TRUE(replaced);
+        EXPECT_GT(slice->events.size(), 1u);
+        open_.reset();
+    }
 }
 
 TEST_F(open_files_test, without_descriptors_the_next_segment_waits_and_writes_resume) {

@@ -57,7 +57,10 @@ public:
     // Closes the file until the next read. Preconditions: sealed.
     void release();
 
-    // Errors: also those of opening it.
+    // The file as it is now, for reads that belong together: they do not see what takes its place
+    // meanwhile, and it stays open until they end. Errors: those of opening it.
+    [[nodiscard]] base::file_result<std::shared_ptr<base::file>> hold() { return acquire(); }
+    // Two of them may meet two files (hold). Errors: also those of opening it.
     base::file_result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override;
     base::file_result<std::uint64_t> size() override;
     // Preconditions: not sealed.

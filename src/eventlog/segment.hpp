@@ -33,6 +33,11 @@ public:
     [[nodiscard]] base::position first_frame() const {
         return {header_.first_position + header_.header_size};
     }
+    // As segment_file::hold. Who reads a frame in pieces while a scavenge may run needs it: half of
+    // a record as it was and half of the same one removed are no record.
+    [[nodiscard]] base::file_result<std::shared_ptr<base::file>> hold() const {
+        return file_.hold();
+    }
     // Of a scavenged segment: with its holes filled.
     [[nodiscard]] base::file& contents() const { return file_; }
     [[nodiscard]] const format::segment_header& header() const { return header_; }

@@ -78,7 +78,11 @@ base::file_result<std::optional<scan_fault>> walk_frames(const segment& in, base
                                                          const frame_visitor& visit,
                                                          std::size_t piece) {
     IMMORTAL_ASSERT(begin >= in.first_frame());
-    frame_reader reader(in.contents(), in.first(), begin, end, piece);
+    const auto file = in.hold();
+    if (!file) {
+        return std::unexpected(file.error());
+    }
+    frame_reader reader(**file, in.first(), begin, end, piece);
     for (frame_view frame;;) {
         const base::position place = reader.at();
         const auto outcome = reader.next(frame);
