@@ -4,6 +4,8 @@
 #include "base/log.hpp"
 #include "eventlog/disk_index_state.hpp"
 
+#include <algorithm>
+
 namespace immortal::eventlog {
 
 using base::errc;
@@ -39,6 +41,15 @@ base::result<std::shared_ptr<index_store>> disk_index::choose_store() {
         };
         retired_ = worth(**first) < worth(**second) ? std::move(*first) : std::move(*second);
     }
+    for (const auto& [one, folder] :
+         {std::pair(first->get(), settings_.folder), std::pair(second->get(), second_folder())}) {
+        // What cannot be used would lie there for ever. (If neither can, a new one takes the first
+        // one's place at once.)
+        if (one == nullptr && !retired_ && index_store::leaves_files(files_, folder) &&
+            (*first || *second || folder != settings_.folder)) {
+            leftover_ = folder;
+        }
+    }
     if (*first || *second) {
         return std::shared_ptr<index_store>(std::move(*first ? *first : *second));
     }
@@ -51,7 +62,8 @@ base::result<std::shared_ptr<index_store>> disk_index::choose_store() {
 base::status disk_index::discard() {
     std::unique_lock lock(mutex_);
     IMMORTAL_ASSERT(!closed_ && active_->events() == 0);
-    changed_.wait(lock, [&] { return !retired_; }); // its folder may be the one to be filled
+    changed_.wait(
+        lock, [&] { return !retired_ && !leftover_; }); // its folder may be the one to be filled
     store_end_ = {};
     active_begin_ = {};
     remake_wanted_ = false;
@@ -107,6 +119,14 @@ base::error no_room(index_files::want missing) {
 
 } // namespace
 
+void disk_index::await_part(std::unique_lock<std::mutex>& lock, steady::time_point limit) {
+    while (closed_ && part_retry_.factor == 0 && !stopping_ &&
+           missing() == index_files::want::nothing &&
+           steady::now() < std::min(limit, close_deadline_)) {
+        changed_.wait_for(lock, want_period);
+    }
+}
+
 base::status disk_index::rest_at(const log_place& here) {
     rest_ = here;
     if (!part_is_large()) {
@@ -119,16 +139,9 @@ base::status disk_index::rest_at(const log_place& here) {
     if (closed_ && active_->bytes() < settings_.tail_bytes_max) {
         return {};
     }
-    // After a failure, or when something is missing, there is nothing to wait for: it may take
-    // long.
-    const auto want = [&] { return store_ ? store_->waits_for() : index_files::want::nothing; };
-    const auto deadline = steady::now() + settings_.patience;
-    while (closed_ && part_retry_.factor == 0 && !stopping_ &&
-           want() == index_files::want::nothing && steady::now() < deadline) {
-        changed_.wait_for(lock, want_period);
-    }
+    await_part(lock, steady::now() + settings_.patience);
     if (closed_) {
-        return fail(no_room(want()));
+        return fail(no_room(missing()));
     }
     close_part();
     return {};
@@ -190,24 +203,35 @@ void disk_index::distrust(std::string_view cause) {
     }
 }
 
+void disk_index::expect_close() {
+    const std::lock_guard lock(mutex_);
+    close_deadline_ = std::min(close_deadline_, steady::now() + settings_.close_patience);
+    changed_.notify_all();
+}
+
 void disk_index::close() {
+    expect_close();
     {
         std::unique_lock lock(mutex_);
         if (!thread_.joinable()) {
             return;
         }
-        const auto written = [&] {
-            return !closed_ || part_retry_.factor > 0 || durable_ < closed_end_.end;
+        const auto await_durable_part = [&] {
+            if (durable_ >= closed_end_.end) { // else it is never put on disk
+                await_part(lock, close_deadline_);
+            }
         };
-        changed_.wait_for(lock, settings_.patience, written);
+        await_durable_part();
         if (!closed_ && part_retry_.factor == 0 && active_->events() > 0 && rest_ &&
-            rest_->end <= durable_) {
+            rest_->end <= durable_ && missing() == index_files::want::nothing) {
             close_part();
-            changed_.wait_for(lock, settings_.patience, written);
+            await_durable_part();
         }
         stopping_ = true;
-        if (store_) {
-            store_->give_up();
+        for (const auto& each : {store_, making_}) {
+            if (each) {
+                each->give_up();
+            }
         }
         changed_.notify_all();
     }

@@ -39,7 +39,9 @@ struct disk_index_settings {
     std::size_t tail_bytes_max = 96u << 20;     // of the newest part when the one before it is not
                                                 // on disk yet: the writer waits
     std::chrono::milliseconds patience{15'000}; // how long, before appends are refused
-    std::size_t cache_bytes = 64u << 20;        // of blocks on disk, with their filters
+    // How long a close() waits for parts to be put on disk, with the waits of a writer that ends.
+    std::chrono::milliseconds close_patience{4'000};
+    std::size_t cache_bytes = 64u << 20; // of blocks on disk, with their filters
     std::size_t open_files_max = 256;
     std::uint64_t place_spacing = 1u << 16; // events between the known places of the log
     // A log, or what of it stands on disk, of so many bytes is read instead of a damaged index.

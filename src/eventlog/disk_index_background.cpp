@@ -24,6 +24,8 @@ void disk_index::run() {
     while (!stopping_) {
         if (part_is_due()) {
             put_part(lock);
+        } else if (leftover_) {
+            remove_leftover(lock);
         } else if (retired_) {
             remove_retired(lock);
         } else if (remake_is_due()) {
@@ -130,8 +132,16 @@ void disk_index::remake(held_lock& lock) {
         old->mark_damaged(); // so that the next start goes on with this
     }
     auto made = index_store::make(store_settings(folder), files_, log_);
-    const auto done = made ? remake_into(**made) : base::status(fail(std::move(made.error())));
+    std::shared_ptr<index_store> fresh = made ? std::move(*made) : nullptr;
     lock.lock();
+    making_ = fresh;
+    if (stopping_ && fresh) { // close() could not see it
+        fresh->give_up();
+    }
+    lock.unlock();
+    const auto done = fresh ? remake_into(*fresh) : base::status(fail(std::move(made.error())));
+    lock.lock();
+    making_.reset();
     if (!done) {
         if (!stopping_) {
             base::log_warning("eventlog", "the index could not be made anew yet",
@@ -140,8 +150,8 @@ void disk_index::remake(held_lock& lock) {
         postpone(remake_retry_);
         return;
     }
-    IMMORTAL_ASSERT((*made)->end() == store_end_);
-    take(std::move(*made), lock);
+    IMMORTAL_ASSERT(fresh->end() == store_end_);
+    take(std::move(fresh), lock);
 }
 
 // Until `made` ends where the store in use does, which goes on taking parts meanwhile.
@@ -204,6 +214,20 @@ void disk_index::remove_retired(held_lock& lock) {
     }
     lock.lock();
     retired_.reset();
+    changed_.notify_all();
+}
+
+// Tried once: the next start, or the next making anew in that folder, tries again.
+void disk_index::remove_leftover(held_lock& lock) {
+    const std::string folder = *leftover_;
+    lock.unlock();
+    base::log_info("eventlog", "an index that cannot be used is removed", {{"folder", folder}});
+    if (auto wiped = index_store::wipe(files_, folder); !wiped) {
+        base::log_warning("eventlog", "an index that cannot be used could not be removed",
+                          {{"folder", folder}, {"cause", wiped.error().text}});
+    }
+    lock.lock();
+    leftover_.reset();
     changed_.notify_all();
 }
 

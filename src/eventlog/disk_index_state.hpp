@@ -34,6 +34,7 @@ public:
     base::status rest_at(const log_place& here) override;
     void rest_of_start_at(const log_place& here) override;
     void made_durable(base::position durable) override;
+    void expect_close() override;
     void close() override;
     void set_source(index_source& source) override;
     void distrust(std::string_view cause) override;
@@ -107,6 +108,14 @@ private:
     template <typename Ask>
     auto answer(Ask ask) -> decltype(ask(std::declval<const index_instant&>()));
     [[nodiscard]] std::shared_ptr<const index_part> substitute(base::position end);
+    // These with mutex_.
+    [[nodiscard]] index_files::want missing() const {
+        return store_ ? store_->waits_for() : index_files::want::nothing;
+    }
+    // Until the closed part is on disk, or there is nothing to wait for: after a failure, or while
+    // something is missing, it may take long. Not beyond `limit`, nor that of a close.
+    void await_part(std::unique_lock<std::mutex>& lock,
+                    std::chrono::steady_clock::time_point limit);
     void close_part(); // with mutex_
     [[nodiscard]] bool part_is_large() const {
         return active_->events() >= settings_.part_events_max ||
@@ -132,6 +141,7 @@ private:
     [[nodiscard]] base::status remake_into(index_store& made);
     void take(std::shared_ptr<index_store> next, held_lock& lock);
     void remove_retired(held_lock& lock);
+    void remove_leftover(held_lock& lock);
 
     const disk_index_settings settings_;
     base::file_system& files_;
@@ -147,9 +157,12 @@ private:
     base::position durable_;
     index_source* source_ = nullptr;
     bool stopping_ = false;
+    steady::time_point close_deadline_ = steady::time_point::max();
     bool remake_wanted_ = false;
     retry part_retry_;
     retry remake_retry_;
+    std::shared_ptr<index_store> making_;  // by remake(), to be given up at a close
+    std::optional<std::string> leftover_;  // a folder that cannot be used; its files go
     std::shared_ptr<index_store> retired_; // replaced; its files go when nobody reads it
     std::optional<log_place> rest_;        // the writer's: the end of active_, if known
     bool over_bound_ = false;              // the same: it was warned of

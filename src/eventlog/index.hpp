@@ -87,7 +87,11 @@ public:
     virtual void rest_of_start_at(const log_place& here) = 0;
     // Everything before `durable` is on disk in the log; entries before it may be moved to disk.
     virtual void made_durable(base::position durable) = 0;
-    // Puts on disk what may be, ends the background. Nothing is added afterwards.
+    // Any thread: close() comes soon, and from now on until its end the background is waited for
+    // no longer than a short while in all.
+    virtual void expect_close() = 0;
+    // Puts on disk what may be and soon can be, ends the background. Nothing is added afterwards.
+    // What is not on disk then is added again from the log by the next start.
     virtual void close() = 0;
 
     // --- any thread ---

@@ -117,12 +117,42 @@ TEST_F(index_damage_test, writes_go_on_while_it_is_made_anew) {
     EXPECT_EQ(written, 400u);
 }
 
+// As an interrupted making anew, or a disk that gave back something else, may leave it.
+TEST_F(index_damage_test, a_folder_that_cannot_be_used_does_not_stay) {
+    write_log(80);
+    const std::string first = index_folder;
+    const std::string second = first + "/" + second_store_name;
+    const auto await_empty = [&](const std::string& of) {
+        while (!disk.list(of).value().empty()) {
+            std::this_thread::yield();
+        }
+    };
+    disk.set_contents(second + "/CURRENT", "MANIFEST-000009\n");
+    disk.set_contents(second + "/000010.sst", "nothing");
+    reopen();
+    await_empty(second);
+    EXPECT_EQ(ask_everything(find_truth()), 0u);
+    open_.reset();
+    // The one in the second folder is the good one.
+    for (const std::string& name : disk.list(first).value()) {
+        disk.set_contents(second + "/" + name, disk.contents(first + "/" + name));
+    }
+    disk.set_contents(first + "/CURRENT", "MANIFEST-999999\n");
+    reopen();
+    await_empty(first);
+    EXPECT_EQ(ask_everything(find_truth()), 0u);
+    reopen();
+    EXPECT_EQ(ask_everything(find_truth()), 0u);
+    EXPECT_TRUE(disk.list(first).value().empty()) << "it was made anew";
+}
+
 // The files of the index fail, those of the log do not.
 class failing_index final : public base::file_system {
 public:
     explicit failing_index(base::memory_file_system& disk) : disk_(disk) {}
 
     std::atomic<bool> failing{false};
+    std::atomic<std::uint64_t> passing{0}; // so many go on before
     std::atomic<file_error::kind> kind{file_error::kind::io};
     std::atomic<std::uint64_t> failures{0};
 
@@ -168,7 +198,11 @@ private:
         }
         base::file_status write_at(std::uint64_t offset,
                                    std::span<const std::byte> bytes) override {
-            return on_.fails() ? std::unexpected(on_.fault()) : file_->write_at(offset, bytes);
+            if (on_.fails()) { // a full disk takes a part
+                static_cast<void>(file_->write_at(offset, bytes.first(bytes.size() / 2)));
+                return std::unexpected(on_.fault());
+            }
+            return file_->write_at(offset, bytes);
         }
         base::file_status sync() override {
             return on_.fails() ? std::unexpected(on_.fault()) : file_->sync();
@@ -183,8 +217,11 @@ private:
 
     static bool of_index(const std::string& path) { return path.starts_with(index_folder); }
     bool fails() {
-        failures += failing ? 1 : 0;
-        return failing;
+        if (!failing || (passing > 0 && passing-- > 0)) {
+            return false;
+        }
+        ++failures;
+        return true;
     }
     file_error fault() const { return {kind, "a planted fault of the index"}; }
 
@@ -314,6 +351,73 @@ TEST_F(unwritable_index_test, a_start_reads_all_of_the_log_when_nothing_is_index
             static_cast<void>(disk.remove(path));
         }
     }
+}
+
+// Whatever the step at which the space ends: what was on disk before is gone on from.
+TEST_F(unwritable_index_test, a_stop_does_not_wait_for_space_and_the_next_start_catches_up) {
+    settings.index.part_events_max = 8;
+    settings.index.patience = std::chrono::hours(1); // nobody waits for that
+    settings.index.close_patience = std::chrono::hours(1);
+    settings.remembered_ids = 0;
+    settings.segment_size = 1u << 20u;
+    files_.kind = file_error::kind::no_space;
+    std::uint64_t failed = 0;
+    const std::uint64_t step = std::getenv("IMMORTAL_LONG") != nullptr ? 1 : 4;
+    for (std::uint64_t passing = 0; passing < 30; passing += step) {
+        SCOPED_TRACE(passing);
+        disk = base::memory_file_system(5);
+        files_.failing = false;
+        open_failing();
+        write_some(0, 40);
+        open_failing(); // all of it is indexed on disk
+        files_.failures = 0;
+        files_.passing = passing;
+        files_.failing = true;
+        write_some(40, 6);
+        open_.reset();
+        failed += files_.failures > 0 ? 1 : 0;
+        // Who reads the whole log to make the index anew meets this.
+        const auto flipped = sizeof(format::segment_header) + sizeof(format::frame_header) + 80;
+        disk.flip_bit(segment_path(0), flipped, 1);
+        files_.passing = 0;
+        for (const bool still_full : {true, false}) {
+            files_.failing = still_full;
+            open_failing();
+            ASSERT_TRUE(open_ != nullptr);
+            EXPECT_EQ(open_->stream_head("t-45").value(), base::revision{0});
+            EXPECT_EQ(open_->stream_head("t-1").value(), base::revision{0});
+            open_.reset();
+        }
+        disk.flip_bit(segment_path(0), flipped, 1);
+        open_failing();
+        expect_views_right();
+        open_.reset();
+    }
+    EXPECT_GT(failed, 2u);
+}
+
+TEST_F(unwritable_index_test, a_stop_does_not_wait_for_the_space_of_an_index_made_anew) {
+    write_log(80);
+    const auto whole = image();
+    files_.kind = file_error::kind::no_space;
+    std::uint64_t failed = 0;
+    for (std::uint64_t passing = 0; passing < 60; passing += 6) {
+        SCOPED_TRACE(passing);
+        restore(whole);
+        files_.failing = false;
+        open_failing();
+        damage_tables();
+        files_.failures = 0;
+        files_.passing = passing;
+        files_.failing = true;
+        for (int i = 0; files_.failures == 0 && i < 100'000; ++i) {
+            static_cast<void>(open_->stream_head("reserved-name"));
+            std::this_thread::yield();
+        }
+        failed += files_.failures > 0 ? 1 : 0;
+        open_.reset();
+    }
+    EXPECT_GT(failed, 2u);
 }
 
 TEST_F(unwritable_index_test, a_start_waits_for_a_slow_index) {

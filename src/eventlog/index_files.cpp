@@ -269,12 +269,26 @@ private:
 
 } // namespace
 
-void index_files::fail(const std::string& cause) {
-    if (failed_.exchange(true)) {
-        return;
+std::string index_files::failure() const {
+    const std::lock_guard lock(failure_mutex_);
+    return failure_;
+}
+
+bool index_files::enter_failure(const std::string& cause) {
+    const std::lock_guard lock(failure_mutex_);
+    if (failed()) {
+        return false;
     }
-    base::log_warning("eventlog", "the index could not be written and is opened anew",
-                      {{"cause", cause}});
+    failure_ = cause;
+    failed_.store(true, std::memory_order_release);
+    return true;
+}
+
+void index_files::fail(const std::string& cause) {
+    if (enter_failure(cause) && !stopped_.load()) {
+        base::log_warning("eventlog", "the index could not be written and is opened anew",
+                          {{"cause", cause}});
+    }
 }
 
 bool index_files::wait_after(const base::file_error& problem, repeat how, int attempt) {

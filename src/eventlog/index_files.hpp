@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace rocksdb {
@@ -27,6 +28,8 @@ public:
     [[nodiscard]] base::file_system& files() const { return files_; }
     [[nodiscard]] const std::string& folder() const { return folder_; }
     [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
+    // Why it failed; empty: it did not.
+    [[nodiscard]] std::string failure() const;
     // What a write waits for now.
     enum class want : std::uint8_t { nothing, space, descriptors };
     [[nodiscard]] want waits_for() const { return waiting_.load(); }
@@ -35,8 +38,11 @@ public:
     void fail(const std::string& cause);
     // From now on a write without space waits; before, while a start holds up its caller, it fails.
     void may_wait() { patient_.store(true); }
-    // Waits give up, now and from now on.
-    void stop() { patient_.store(false); }
+    // Waits give up, and nothing is written any more: what is under way fails at its next write.
+    void stop() {
+        patient_.store(false);
+        stopped_.store(true);
+    }
 
     // Whether an operation that failed for another reason than want of space or descriptors may be
     // repeated: a sync may not, since a second one says nothing about what the first one lost.
@@ -45,6 +51,10 @@ public:
     template <typename Write>
     void persist(Write write, repeat how = repeat::yes) {
         for (int attempt = 1; !failed(); ++attempt) {
+            if (stopped_.load()) {
+                enter_failure("it is being closed");
+                break;
+            }
             const base::file_status done = write();
             if (done) {
                 waiting_.store(want::nothing);
@@ -57,13 +67,18 @@ public:
     }
 
 private:
+    // False: it had failed before.
+    bool enter_failure(const std::string& cause);
     // False: it is of no use to try again.
     [[nodiscard]] bool wait_after(const base::file_error& problem, repeat how, int attempt);
 
     base::file_system& files_;
     const std::string folder_;
     std::atomic<bool> failed_{false};
+    mutable std::mutex failure_mutex_;
+    std::string failure_;
     std::atomic<bool> patient_{false};
+    std::atomic<bool> stopped_{false};
     std::atomic<want> waiting_{want::nothing};
 };
 

@@ -20,7 +20,7 @@ public:
     bool rest_at(const log_place& here) {
         const bool large = part_->events() >= settings_.part_events_max ||
                            part_->bytes() >= settings_.part_bytes_max;
-        return !large || (put(here) && go_on_());
+        return go_on_() && (!large || put(here));
     }
     void add(base::position frame, std::span<const index_entry> entries) {
         part_->add(frame, entries);

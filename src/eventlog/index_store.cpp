@@ -160,6 +160,7 @@ index_store::~index_store() {
 
 void index_store::close() {
     if (database_ && database_->open) {
+        database_->files.stop(); // else a merging that waits for space would be waited for
         static_cast<void>(database_->open->Close());
         database_->open.reset();
     }
@@ -225,7 +226,9 @@ base::result<bool> index_store::open_once(access how) {
             : rocksdb::DB::OpenForReadOnly(database_->options, settings_.folder, &opened);
     database_->open.reset(opened);
     if (!status.ok() || database_->files.failed()) {
-        base::log_warning("eventlog", "the index cannot be opened", {{"cause", status.ToString()}});
+        const std::string cause = status.ok() ? database_->files.failure() : status.ToString();
+        base::log_warning("eventlog", "the index cannot be opened",
+                          {{"folder", settings_.folder}, {"cause", cause}});
         return status.IsBusy() ? base::result<bool>(unreadable(status.ToString())) : false;
     }
     if (how == access::read_only) {
@@ -273,6 +276,12 @@ base::file_status index_store::wipe(base::file_system& files, const std::string&
         }
     }
     return {};
+}
+
+bool index_store::leaves_files(base::file_system& files, const std::string& folder) {
+    const auto names = files.list(folder);
+    return names &&
+           std::ranges::any_of(*names, [](const auto& name) { return name != second_store_name; });
 }
 
 void index_store::give_up() {

@@ -42,6 +42,8 @@ public:
     // Removes the files of a store that nobody has open.
     [[nodiscard]] static base::file_status wipe(base::file_system& files,
                                                 const std::string& folder);
+    // Whether the folder holds any file of a store.
+    [[nodiscard]] static bool leaves_files(base::file_system& files, const std::string& folder);
     ~index_store() override;
 
     [[nodiscard]] const std::string& folder() const { return settings_.folder; }
@@ -53,7 +55,8 @@ public:
     // Adds a part that begins where the store ends and reaches up to `end`. Errors: unavailable;
     // then it is to be opened anew (failed()), or made anew (damaged()).
     [[nodiscard]] base::status add(const index_part& part, const log_place& end);
-    // Waits for space end; what is under way fails.
+    // Waits for space end, and nothing is written any more: what is under way fails, and what
+    // stood on disk before is there when the folder is opened again. Any thread.
     void give_up();
     // Nothing may be asked or added afterwards.
     void close();

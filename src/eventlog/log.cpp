@@ -113,6 +113,7 @@ public:
 
     void close() override {
         scavenger_.close();
+        index_->expect_close();
         writer_.stop();
         index_->close();
         lock_.reset();

@@ -24,6 +24,7 @@ public:
     base::status rest_at(const log_place&) override { return {}; }
     void rest_of_start_at(const log_place&) override {}
     void made_durable(base::position) override {}
+    void expect_close() override {}
     void close() override {}
     void set_source(index_source&) override {}
     void distrust(std::string_view) override {}
