@@ -28,8 +28,15 @@ class metrics;
 
 namespace immortal::eventlog {
 
-// The index's memory is bounded by tail_bytes_max + part_bytes_max + cache_bytes and 2 MiB or so
-// for what RocksDB needs beside them, whatever the number of streams and events.
+// What the index holds in memory, whatever the number of streams and events:
+// - the newest part, and the one before it on its way to the disk: each up to the larger of
+//   part_bytes_max and tail_bytes_max, and what one group of appends adds;
+// - cache_bytes, and some MiB that RocksDB needs beside it, for each store that is open: one; a
+//   second one while the index is made anew, with a part of up to part_bytes_max that it is made
+//   of, and until those who read the old one have ended;
+// - while the index is damaged, log_scan_max bytes of the log as a part in memory.
+// Not bounded: what a start reads of the log while the index cannot be written
+// (log_index::rest_of_start_at).
 struct disk_index_settings {
     std::string folder;
     bool correlations = true;                      // index events by correlation id

@@ -17,6 +17,7 @@
 #include "eventlog/event.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -132,5 +133,10 @@ public:
     return dash == std::string_view::npos || stream.front() == '$' ? std::string_view{}
                                                                    : stream.substr(0, dash);
 }
+
+// Calls `use` with each view, and the name in it, that the event is an entry of. `correlations`:
+// whether those are indexed.
+void visit_views(const index_entry& entry, bool correlations,
+                 const std::function<void(index_view view, std::string_view name)>& use);
 
 } // namespace immortal::eventlog

@@ -44,6 +44,27 @@ list_kind kind_of(index_view view) {
     return list_kind::category;
 }
 
+void visit_views(const index_entry& entry, bool correlations,
+                 const std::function<void(index_view view, std::string_view name)>& use) {
+    const bool original = !is_link(entry.type) && entry.revision != tombstone_revision;
+    const std::string_view category = category_of(entry.stream);
+    if (!is_link(entry.type)) {
+        use(index_view::type, entry.type);
+    }
+    if (original && !category.empty()) {
+        use(index_view::category, category);
+    }
+    if (original && correlations && !entry.correlation.empty()) {
+        use(index_view::correlation, entry.correlation);
+    }
+    if (entry.revision.value == 0) {
+        use(index_view::streams, {});
+        if (!category.empty()) {
+            use(index_view::category_streams, category);
+        }
+    }
+}
+
 bool operator<(const list_name& a, const list_name& b) {
     if (a.hash != b.hash) {
         return a.hash < b.hash;
@@ -148,29 +169,10 @@ void index_part::take_back(base::position frame, std::span<const index_entry> en
     const std::lock_guard lock(mutex_);
     for (std::size_t i = entries.size(); i > 0; --i) {
         const index_entry& entry = entries[i - 1];
-        const bool tombstone = entry.revision == tombstone_revision;
-        const std::string_view category = category_of(entry.stream);
-        const auto take = [&](list_kind kind, std::string_view name) {
-            pop(make_list_name(kind, name), entry.position);
-        };
-        take(list_kind::stream, entry.stream);
-        if (!is_link(entry.type)) {
-            take(list_kind::type, entry.type);
-        }
-        if (!is_link(entry.type) && !tombstone) {
-            if (!category.empty()) {
-                take(list_kind::category, category);
-            }
-            if (correlations_ && !entry.correlation.empty()) {
-                take(list_kind::correlation, entry.correlation);
-            }
-        }
-        if (entry.revision.value == 0) {
-            take(list_kind::streams, {});
-            if (!category.empty()) {
-                take(list_kind::category_streams, category);
-            }
-        }
+        pop(make_list_name(list_kind::stream, entry.stream), entry.position);
+        visit_views(entry, correlations_, [&](index_view view, std::string_view name) {
+            pop(make_list_name(kind_of(view), name), entry.position);
+        });
     }
     events_ -= entries.size();
     if (!frames_.empty() && frames_.back() == frame) {

@@ -5,6 +5,7 @@
 #include "eventlog/backup.hpp"
 #include "eventlog/event_clock.hpp"
 #include "eventlog/index.hpp"
+#include "eventlog/index_check.hpp"
 #include "eventlog/index_source.hpp"
 #include "eventlog/log_scavenger.hpp"
 #include "eventlog/memory_index.hpp"
@@ -37,6 +38,13 @@ public:
                   recovered),
           scavenger_({settings_.folder, settings_.free_space_min, settings_.scavenge_reserve_bytes,
                       files, clock_, *segments_, *index_, reader_, head_, ids_seed}) {
+        if (recovered.indexed) {
+            const auto missing = missing_entry(*index_, reader_, *recovered.indexed, head_.end(),
+                                               settings_.index.correlations);
+            if (missing) {
+                index_->distrust(*missing);
+            }
+        }
         index_->set_source(source_);
         clock_.compare_with_log(recovered.state.last_created);
     }

@@ -62,10 +62,11 @@ struct log_settings {
     // An empty folder: the index stands in memory only, and every start reads the whole log (tests,
     // small tools).
     disk_index_settings index{};
-    // Streams whose state the writer knows by heart, about 150 bytes each; others cost two lookups
-    // in the index when they are written.
+    // Streams whose state the writer keeps in memory, about 150 bytes each. When another one is
+    // written, the index is asked for the last event of it and of its metadata stream, and the log
+    // for those that there are.
     std::size_t known_streams = 1u << 18;
-    std::size_t known_metadata = 1u << 15; // streams whose metadata the readers know by heart
+    std::size_t known_metadata = 1u << 15; // streams whose metadata is kept in memory for readers
     // A jump of the machine's clock of at least `clock_jump_min` against the time that really went
     // by is not believed before it has lasted for `clock_jump_hold` (event_clock.hpp).
     std::chrono::milliseconds clock_jump_min{60'000};

@@ -254,7 +254,8 @@ base::result<recovered_log> recovery::open(head_anchor anchor) {
     }
     IMMORTAL_ASSERT(anchor.state().end == state.end);
     parts_.index.made_durable(now.end);
-    return recovered_log{std::move(anchor), std::move(segments), state, *bytes_cut};
+    return recovered_log{std::move(anchor), std::move(segments), state, *bytes_cut,
+                         (*found)->index_place()};
 }
 
 } // namespace

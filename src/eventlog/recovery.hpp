@@ -8,6 +8,7 @@
 #include "eventlog/segment_scan.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace immortal::eventlog {
 
@@ -16,6 +17,8 @@ struct recovered_log {
     std::unique_ptr<segment_list> segments;
     scan_state state;
     std::uint64_t bytes_cut = 0; // of a torn tail, kept in *.torn files
+    // Up to where the index was believed; empty: it had nothing, or was made anew.
+    std::optional<log_place> indexed{};
 };
 
 // Makes the log when the folder holds none (or an unfinished attempt to make one). Checks that

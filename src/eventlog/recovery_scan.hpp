@@ -46,6 +46,7 @@ public:
     [[nodiscard]] base::result<std::optional<std::string>> run();
 
     [[nodiscard]] bool relies_on_index() const { return index_place_.has_value(); }
+    [[nodiscard]] const std::optional<log_place>& index_place() const { return index_place_; }
 
     // After a run that found nothing wrong.
     struct torn_tail {

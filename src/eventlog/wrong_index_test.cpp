@@ -10,7 +10,9 @@ namespace {
 // An index that is sound in itself, and takes two streams for each other.
 class wrong_index_test : public index_damage_test {
 protected:
-    void plant(const std::string& one, const std::string& other) {
+    enum class newest : std::uint8_t { there, missing };
+    void plant(const std::string& one, const std::string& other,
+               newest entry = newest::there) { // the newest event of all
         reopen();
         index_part part(true);
         std::vector<index_entry> frame;
@@ -23,8 +25,10 @@ protected:
             const std::string& name = event.stream == one     ? other
                                       : event.stream == other ? one
                                                               : event.stream;
-            frame.push_back({name, event.type, {}, event.revision, event.position});
-            if (event.last_in_batch) {
+            if (entry == newest::there || event.id != events.back().id) {
+                frame.push_back({name, event.type, {}, event.revision, event.position});
+            }
+            if (event.last_in_batch && !frame.empty()) {
                 part.add(begin, frame);
                 frame.clear();
             }
@@ -112,6 +116,22 @@ TEST_F(wrong_index_test, an_append_does_not_rest_on_another_streams_events) {
     const std::size_t count = everything().size();
     reopen();
     EXPECT_EQ(everything().size(), count);
+}
+
+// It has no gap and no wrong entry, and would give a revision twice.
+TEST_F(wrong_index_test, an_index_without_the_newest_entry_is_not_believed) {
+    reopen();
+    ASSERT_TRUE(append("one-1", expected::any(), events_of(100, 3)));
+    ASSERT_TRUE(append("other-1", expected::any(), events_of(200, 5)));
+    ASSERT_TRUE(append("one-1", expected::any(), events_of(110, 1)));
+    settings.remembered_ids = 0;
+    plant("", "", newest::missing);
+    const auto next =
+        answer_at_last([&] { return append("one-1", expected::any(), events_of(120, 1)); });
+    ASSERT_TRUE(next) << next.error().message;
+    EXPECT_EQ(next->last_revisions.front(), base::revision{4});
+    reopen();
+    EXPECT_EQ(open_->stream_head("one-1").value(), base::revision{4});
 }
 
 class distrusted_index_test : public log_fixture {
