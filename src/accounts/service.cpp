@@ -125,8 +125,8 @@ awaitable<base::status> service::erase(principal who) {
     return run_erasure(state_, std::move(who));
 }
 
-awaitable<base::result<std::vector<pending_erasure>>> service::pending_erasures() {
-    return run_pending_erasures(state_);
+awaitable<base::result<std::vector<pending_erasure>>> service::pending_erasures(base::uuid after) {
+    return run_pending_erasures(state_, after);
 }
 
 awaitable<base::status> service::finish_erasure(base::uuid user) {

@@ -163,8 +163,8 @@ public:
     // that what refers to it stays whole. It cannot be undone. Doing it again changes nothing. The
     // account's players are somebody else's work: the erasure is pending until finish_erasure().
     awaitable<base::status> erase(principal who);
-    // The oldest first, at most 100.
-    awaitable<base::result<std::vector<pending_erasure>>> pending_erasures();
+    // In the order of the users' ids, those behind `after`, at most 100.
+    awaitable<base::result<std::vector<pending_erasure>>> pending_erasures(base::uuid after = {});
     // Doing it again changes nothing.
     awaitable<base::status> finish_erasure(base::uuid user);
 

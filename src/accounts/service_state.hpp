@@ -43,7 +43,8 @@ awaitable<base::status> run_password_change(shared_state self, principal who, st
                                             std::string key);
 awaitable<base::result<profile>> run_me(shared_state self, principal who);
 awaitable<base::status> run_erasure(shared_state self, principal who);
-awaitable<base::result<std::vector<pending_erasure>>> run_pending_erasures(shared_state self);
+awaitable<base::result<std::vector<pending_erasure>>> run_pending_erasures(shared_state self,
+                                                                           base::uuid after);
 awaitable<base::status> run_erasure_end(shared_state self, base::uuid user);
 awaitable<base::status> run_role_change(shared_state self, std::string username, role rank);
 

@@ -273,6 +273,10 @@ awaitable<base::result<bool>> execution::find_name() {
         name_stream_ = name_stream(player_->state.name, with_->settings.name_key);
     }
     auto holder = co_await read_reservation(with_->uses.store, name_stream_);
+    if (!holder && erases_player_ && holder.error().code == base::errc::deleted) {
+        name_stream_.clear(); // tombstoned: nobody can have the name, and nobody can give it back
+        co_return true;
+    }
     if (!holder) {
         co_return base::fail(std::move(holder.error()));
     }

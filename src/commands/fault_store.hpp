@@ -40,6 +40,7 @@ public:
     std::atomic<bool> reads_fail = false;
     std::atomic<std::size_t> reads = 0;
     std::atomic<std::size_t> heads = 0;
+    mutable std::atomic<std::size_t> log_heads = 0; // calls of head()
     // Of the last append of domain events.
     [[nodiscard]] std::chrono::milliseconds last_limit() const {
         const std::lock_guard lock(mutex_);
@@ -116,7 +117,10 @@ public:
     subscribe_stream(std::string stream, std::optional<base::revision> after) override {
         return inner_.subscribe_stream(std::move(stream), after);
     }
-    std::optional<base::position> head() const override { return inner_.head(); }
+    std::optional<base::position> head() const override {
+        ++log_heads;
+        return inner_.head();
+    }
     base::log_identity identity() const override { return inner_.identity(); }
     eventstore::write_state state() const override { return inner_.state(); }
 

@@ -2,7 +2,11 @@
 
 #include "base/log.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <map>
 #include <utility>
+#include <vector>
 
 namespace immortal::ops {
 
@@ -16,12 +20,22 @@ struct erasure_worker::state {
           finished(uses.metrics.make_counter("immortal_erasures_finished_total",
                                              "Accounts whose erasure was completed.")),
           pending(uses.metrics.make_gauge("immortal_erasures_pending",
-                                          "Erasures that wait for completion.")) {}
+                                          "Erasures that wait for completion.")),
+          stuck(uses.metrics.make_gauge("immortal_erasures_stuck_players",
+                                        "Players whose erasure failed at the last attempt.")) {}
+
+    // Of a player that could not be erased.
+    struct setback {
+        milliseconds wait{0};
+        base::steady_time next;
+    };
 
     awaitable<void> look();
     awaitable<void> work_on(const accounts::pending_erasure& one);
     awaitable<base::result<bool>> erase_players_of(base::uuid user);
+    awaitable<bool> erase_players(const std::vector<base::uuid>& players);
     awaitable<void> erase_player(base::uuid player);
+    void put_off(base::uuid player, const base::error& why);
 
     parts uses;
     erasure_settings settings;
@@ -29,18 +43,61 @@ struct erasure_worker::state {
     base::counter players;
     base::counter finished;
     base::gauge pending;
+    base::gauge stuck;
+    std::map<base::uuid, setback> tried; // in the rounds before
+    std::map<base::uuid, setback> seen;  // in this one
 };
 
+// A player whose last attempt failed waits; the others of the round do not wait for that one.
+void erasure_worker::state::put_off(base::uuid player, const base::error& why) {
+    const bool ended = why.code == base::errc::deleted;
+    setback one = tried[player];
+    one.wait = one.wait.count() == 0 ? settings.retry_min : one.wait * 2;
+    one.wait = std::min(one.wait, ended ? settings.retry_ended_max : settings.retry_max);
+    one.next = uses.clock.steady_now() + one.wait;
+    tried[player] = one;
+    seen[player] = one;
+    if (ended) {
+        base::log_error("ops",
+                        "a player cannot be erased: a stream of the player is tombstoned. Other "
+                        "erasures go on. If it is the player's own stream, scavenge the log and "
+                        "rebuild the read model: then nothing is left of the player",
+                        {{"player", player.text()},
+                         {"stream", why.field},
+                         {"why", why.message},
+                         {"again_in_ms", one.wait.count()}});
+    } else {
+        base::log_warning(
+            "ops", "a player could not be erased yet",
+            {{"player", player.text()}, {"why", why.message}, {"again_in_ms", one.wait.count()}});
+    }
+}
+
 awaitable<void> erasure_worker::state::erase_player(base::uuid player) {
+    const auto before = tried.find(player);
+    if (before != tried.end() && uses.clock.steady_now() < before->second.next) {
+        seen[player] = before->second;
+        co_return;
+    }
     const auto done = co_await uses.commands.execute(
         commands::system_actor(), "erase:" + player.text(), commands::erase_player{player});
     if (done && !done->repeated) {
         players.add();
     }
     if (!done && done.error().code != base::errc::not_found) { // not_found: it is erased already
-        base::log_warning("ops", "a player could not be erased yet",
-                          {{"player", player.text()}, {"why", done.error().message}});
+        put_off(player, done.error());
     }
+}
+
+// False: the job ends.
+awaitable<bool> erasure_worker::state::erase_players(const std::vector<base::uuid>& list) {
+    for (const base::uuid& player : list) {
+        if (job.stopping() || !co_await job.still_held()) {
+            co_return false;
+        }
+        co_await erase_player(player);
+    }
+    co_return true;
 }
 
 // Erases what the read model, as new as the log is now, knows of. True: there was nothing.
@@ -52,17 +109,21 @@ awaitable<base::result<bool>> erasure_worker::state::erase_players_of(base::uuid
             co_return base::fail(there.error());
         }
     }
-    const auto found = co_await uses.queries.named_players_of(user);
-    if (!found) {
-        co_return base::fail(found.error());
-    }
-    for (const base::uuid& player : *found) {
-        if (job.stopping() || !co_await job.still_held()) {
+    bool nothing = true;
+    for (base::uuid last;;) {
+        const auto found = co_await uses.queries.named_players_of(user, last);
+        if (!found) {
+            co_return base::fail(found.error());
+        }
+        if (found->empty()) {
+            co_return nothing;
+        }
+        nothing = false;
+        last = found->back();
+        if (!co_await erase_players(*found)) {
             co_return false;
         }
-        co_await erase_player(player);
     }
-    co_return found->empty();
 }
 
 awaitable<void> erasure_worker::state::work_on(const accounts::pending_erasure& one) {
@@ -81,17 +142,29 @@ awaitable<void> erasure_worker::state::work_on(const accounts::pending_erasure& 
 }
 
 awaitable<void> erasure_worker::state::look() {
-    const auto found = co_await uses.accounts.pending_erasures();
-    if (!found) {
-        co_return;
-    }
-    pending.set(static_cast<double>(found->size()));
-    for (const accounts::pending_erasure& one : *found) {
-        if (job.stopping() || !co_await job.still_held()) {
+    std::size_t count = 0;
+    seen.clear();
+    for (base::uuid last;;) {
+        const auto found = co_await uses.accounts.pending_erasures(last);
+        if (!found) {
             co_return;
         }
-        co_await work_on(one);
+        count += found->size();
+        if (found->empty()) {
+            break;
+        }
+        last = found->back().user_id;
+        pending.set(static_cast<double>(count)); // at the least
+        for (const accounts::pending_erasure& one : *found) {
+            if (job.stopping() || !co_await job.still_held()) {
+                co_return;
+            }
+            co_await work_on(one);
+        }
     }
+    pending.set(static_cast<double>(count));
+    stuck.set(static_cast<double>(seen.size()));
+    tried = std::exchange(seen, {}); // who is gone is forgotten
 }
 
 erasure_worker::erasure_worker(boost::asio::any_io_executor executor, parts uses,

@@ -25,6 +25,11 @@ struct erasure_settings {
     // by a pass that began so long after it. More than a command's timeout and a session's age.
     milliseconds grace{10'000};
     milliseconds read_model_timeout{5'000}; // how long a pass waits for the read model
+    // A player that could not be erased waits, each time twice as long, up to `retry_max`; with a
+    // stream that is tombstoned, and so may never be written again, up to `retry_ended_max`.
+    milliseconds retry_min{1'000};
+    milliseconds retry_max{60'000};
+    milliseconds retry_ended_max{3'600'000};
 };
 
 class erasure_worker {

@@ -1,3 +1,4 @@
+#include "commands/names.hpp"
 #include "game/home.hpp"
 #include "game/player.hpp"
 #include "ops/erasures.hpp"
@@ -34,7 +35,7 @@ protected:
         s.job = quick();
         auto out = std::make_unique<erasure_worker>(
             engine_.executor(),
-            erasure_worker::parts{*db_, *accounts_, *commands_, queries_, applied_, *store_, clock_,
+            erasure_worker::parts{*db_, *accounts_, *commands_, queries_, applied_, faults_, clock_,
                                   metrics_},
             s);
         out->start();
@@ -59,13 +60,13 @@ protected:
     bool finished() {
         return sql("SELECT count(*) FROM users WHERE erasure_finished_at IS NOT NULL") == "1";
     }
-    void expect_all_erased(const std::vector<base::uuid>& players) {
+    void expect_all_erased(const std::vector<base::uuid>& players, std::size_t left = 0) {
         for (const auto& one : players) {
             EXPECT_TRUE(player(one).erased);
         }
         EXPECT_EQ(sql("SELECT count(*) FROM players WHERE user_id = '" + who_.user_id.text() +
                       "' AND name <> ''"),
-                  "0");
+                  std::to_string(left));
     }
 
     readmodel::queries queries_{*db_, *store_};
@@ -126,6 +127,40 @@ TEST_F(erasures_test, an_interrupted_erasure_is_resumed) {
     stop();
     expect_all_erased(players);
     expect_clean();
+}
+
+// As an older version, or a client of a plain event store, left them.
+TEST_F(erasures_test, tombstoned_streams_hold_up_nobody_else) {
+    const auto players = create_players(3);
+    const auto end = [&](const std::string& stream) {
+        std::vector<eventstore::stream_write> writes(1);
+        writes[0].stream = stream;
+        writes[0].what = eventstore::stream_write::action::tombstone;
+        ASSERT_TRUE(engine_.run(store_->append(std::move(writes))));
+    };
+    end(game::player::stream_of(players[0]));
+    end(commands::name_stream("无名1", "0123456789abcdef"));
+    restart_commands();
+    ASSERT_TRUE(start());
+    const auto worker = work();
+    ASSERT_TRUE(engine_.run(accounts_->erase(who_)));
+    EXPECT_TRUE(eventually([&] { return metric("immortal_erasures_players_total") == 2; }));
+    EXPECT_TRUE(eventually([&] { return metric("immortal_erasures_stuck_players") == 1; }));
+    catch_up();
+    expect_all_erased({players[1], players[2]}, 1);
+    // It waits for its turn: rounds go by without another attempt.
+    const std::size_t reads = faults_.reads;
+    const std::size_t rounds = faults_.log_heads;
+    EXPECT_TRUE(eventually([&] { return faults_.log_heads > rounds + 5; }));
+    EXPECT_EQ(faults_.reads, reads);
+    clock_.advance(11s);
+    EXPECT_TRUE(eventually([&] { return faults_.reads > reads; }));
+    EXPECT_FALSE(finished());
+    sql("DELETE FROM players WHERE id = '" + players[0].text() + "'"); // as a rebuild does
+    EXPECT_TRUE(eventually([&] { return finished(); }));
+    EXPECT_TRUE(eventually([&] { return metric("immortal_erasures_stuck_players") == 0; }));
+    engine_.run(worker->stop());
+    stop();
 }
 
 TEST_F(erasures_test, waits_for_a_read_model_that_is_behind) {

@@ -115,6 +115,10 @@ awaitable<base::status> check_sessions(run_state& run, const row_snapshot& rows,
     for (const base::uuid& session : sessions) {
         const auto fold = co_await fold_stream<cultivation_fold>(
             run, game::cultivation::stream_of(session), player, until, nullptr);
+        if (!fold && fold.error().code == base::errc::deleted) {
+            run.add(tombstoned(game::cultivation::stream_of(session)));
+            continue;
+        }
         if (!fold) {
             co_return base::fail(fold.error());
         }
@@ -209,6 +213,10 @@ awaitable<base::status> check_player(run_state& run, const row_snapshot& rows, b
     std::set<base::uuid> sessions;
     const auto fold =
         co_await fold_stream<player_fold>(run, game::player::stream_of(id), id, until, &sessions);
+    if (!fold && fold.error().code == base::errc::deleted) {
+        run.add(tombstoned(game::player::stream_of(id)));
+        co_return base::status{};
+    }
     if (!fold) {
         co_return base::fail(fold.error());
     }
@@ -294,12 +302,10 @@ awaitable<base::status> check_strangers(run_state& run) {
         }
         for (std::size_t i = 0; i < rows->size(); ++i) {
             after = rows->get<base::uuid>(i, 0);
-            const auto head = co_await run.uses.store.stream_head(game::player::stream_of(after));
-            if (!head) {
-                co_return base::fail(head.error());
-            }
-            if (!*head) {
-                run.add({"players", after.text(), "", "", "\"rows without a stream\""});
+            auto done =
+                co_await check_stream_behind(run, "players", after, "rows without a stream");
+            if (!done) {
+                co_return done;
             }
         }
         if (rows->size() < 1000) {
@@ -326,6 +332,25 @@ awaitable<base::result<std::uint64_t>> prepare(run_state& run) {
 }
 
 } // namespace
+
+difference tombstoned(const std::string& stream) {
+    return {"log", stream, "", "", "\"the stream is tombstoned: nothing of it can be compared\""};
+}
+
+awaitable<base::status> check_stream_behind(run_state& run, std::string where, base::uuid player,
+                                            std::string absence) {
+    const auto info = co_await run.uses.store.info(game::player::stream_of(player));
+    if (!info) {
+        co_return base::fail(info.error());
+    }
+    if (info->tombstoned) {
+        run.add(
+            {std::move(where), player.text(), "", "", "\"rows of a stream that is tombstoned\""});
+    } else if (!info->last) {
+        run.add({std::move(where), player.text(), "", "", base::encode_text(absence)});
+    }
+    co_return base::status{};
+}
 
 awaitable<base::result<check_report>> check(check_parts uses, check_settings settings,
                                             std::function<void(const check_report&)> report) {

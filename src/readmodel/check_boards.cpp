@@ -91,14 +91,11 @@ awaitable<base::status> check_ranked_strangers(run_state& run) {
                 break;
             }
             for (const cache::board_row& row : page->rows) {
-                const auto head =
-                    co_await run.uses.store.stream_head(game::player::stream_of(row.player));
-                if (!head) {
-                    co_return base::fail(head.error());
-                }
-                if (!*head) {
-                    run.add({"leaderboard " + std::string(name_of(which)), row.player.text(), "",
-                             "", "\"a player without a stream\""});
+                auto done =
+                    co_await check_stream_behind(run, "leaderboard " + std::string(name_of(which)),
+                                                 row.player, "a player without a stream");
+                if (!done) {
+                    co_return done;
                 }
             }
         }

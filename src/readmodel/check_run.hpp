@@ -58,6 +58,14 @@ struct run_state {
     }
 };
 
+// What is wrong with a stream that is tombstoned: nothing of it can be compared.
+[[nodiscard]] difference tombstoned(const std::string& stream);
+
+// Rows of a player that are there: adds a difference if the log does not know the player any more.
+// Errors: those of the store.
+awaitable<base::status> check_stream_behind(run_state& run, std::string where, base::uuid player,
+                                            std::string absence);
+
 // The player's places on the leaderboards in Redis against the fold. A board that cannot answer
 // now, or knows of something newer, passes.
 awaitable<void> check_ranks(run_state& run, base::uuid player, const player_fold& fold,

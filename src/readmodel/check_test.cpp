@@ -86,6 +86,35 @@ TEST_F(check_test, finds_missing_and_superfluous_rows) {
     EXPECT_EQ(check_all().differences, 1u);
 }
 
+// What was tombstoned past the commands is told, and the check goes on behind it.
+TEST_F(check_test, tombstoned_streams_are_told_and_the_others_compared) {
+    story_.act(200);
+    project();
+    const std::uint64_t players = check_all().players;
+    const auto first = *base::uuid::parse(sql("SELECT min(id::text) FROM players"));
+    const auto session = *base::uuid::parse(sql(
+        "SELECT min(id::text) FROM cultivation_records WHERE player_id <> '" + first.text() + "'"));
+    const std::string dead[] = {game::player::stream_of(first),
+                                game::cultivation::stream_of(session)};
+    for (const std::string& stream : dead) {
+        std::vector<eventstore::stream_write> writes(1);
+        writes[0].stream = stream;
+        writes[0].what = eventstore::stream_write::action::tombstone;
+        ASSERT_TRUE(engine_.run(store_->append(std::move(writes))));
+    }
+    sql("UPDATE players SET gold = gold + 1 WHERE id = (SELECT max(id::text)::uuid FROM players)");
+    const check_report report = check_all();
+    EXPECT_EQ(report.players, players - 1);
+    const auto told = [&](const std::string& where, const std::string& id) {
+        return std::ranges::count_if(
+            report.list, [&](const difference& d) { return d.where == where && d.id == id; });
+    };
+    EXPECT_EQ(told("log", dead[0]), 1) << base::encode_text(report);
+    EXPECT_EQ(told("log", dead[1]), 1) << base::encode_text(report);
+    EXPECT_EQ(told("players", first.text()), 1) << "its rows are still there";
+    EXPECT_EQ(told("players", sql("SELECT max(id::text) FROM players")), 1);
+}
+
 TEST_F(check_test, works_beside_a_running_projector_and_on_a_sample) {
     ASSERT_TRUE(start());
     story_.act(300);

@@ -224,10 +224,11 @@ awaitable<base::result<answer<std::vector<player_view>>>> queries::players_of(ba
     co_return read_many<player_view>(co_await database_.run(std::move(q)), read_player);
 }
 
-awaitable<base::result<std::vector<base::uuid>>> queries::named_players_of(base::uuid user) {
+awaitable<base::result<std::vector<base::uuid>>> queries::named_players_of(base::uuid user,
+                                                                           base::uuid after) {
     postgres::query q{"SELECT id FROM players WHERE user_id = $1::uuid AND name <> '' "
-                      "ORDER BY created_at, id LIMIT $2::bigint"};
-    q.values.add(user).add(page_size_max);
+                      "AND id > $2::uuid ORDER BY id LIMIT $3::bigint"};
+    q.values.add(user).add(after).add(page_size_max);
     const auto rows = co_await database_.run(std::move(q));
     if (!rows) {
         co_return base::fail(rows.error());

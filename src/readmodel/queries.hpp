@@ -49,8 +49,10 @@ public:
     // The user's characters, oldest first. At most page_size_max. as_of: of all partitions.
     awaitable<base::result<answer<std::vector<player_view>>>> players_of(base::uuid user);
 
-    // The user's characters that were not erased; at most page_size_max.
-    awaitable<base::result<std::vector<base::uuid>>> named_players_of(base::uuid user);
+    // The user's characters that were not erased, in the order of their ids, those behind `after`;
+    // at most page_size_max.
+    awaitable<base::result<std::vector<base::uuid>>> named_players_of(base::uuid user,
+                                                                      base::uuid after = {});
 
     // `limit` 1 to page_size_max, `offset` >= 0, else invalid_argument. as_of: of all partitions.
     awaitable<base::result<answer<std::vector<rank_view>>>>
