@@ -25,7 +25,7 @@ awaitable<void> audit_trail::record(std::string type, std::optional<base::uuid> 
     eventstore::new_event event{base::uuid::make_random(random_), type, base::json::serialize(data),
                                 base::json::serialize(metadata)};
     std::vector<eventstore::stream_write> writes(1);
-    writes[0].stream = "system-events";
+    writes[0].stream = audit_stream;
     writes[0].events.push_back(std::move(event));
     const auto done = co_await store_->append(std::move(writes));
     if (!done) {

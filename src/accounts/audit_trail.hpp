@@ -11,6 +11,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace immortal::eventstore {
 class event_store;
@@ -19,6 +20,8 @@ class event_store;
 namespace immortal::accounts {
 
 using boost::asio::awaitable;
+
+constexpr std::string_view audit_stream = "system-events";
 
 // Thread-safe. What it works with outlives it.
 class audit_trail {

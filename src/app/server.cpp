@@ -5,6 +5,7 @@
 #include "app/control.hpp"
 #include "app/core.hpp"
 #include "app/esdb_options.hpp"
+#include "app/game_streams.hpp"
 #include "app/http_address.hpp"
 #include "app/operations.hpp"
 #include "app/version.hpp"
@@ -292,6 +293,7 @@ base::status server::parts::begin_protocol() {
     if (c.log != nullptr) {
         chosen->operations.scavenges = &c.log->scavenges();
     }
+    chosen->kept = game_streams();
     chosen->metrics = &c.metrics;
     chosen->server.may_accept = [&c] { return c.descriptors.is_whole(); };
     protocol = std::make_unique<esdb::protocol_server>(c.engine, *c.store, c.clock, c.random,

@@ -77,7 +77,7 @@ std::string name_stream(std::string_view normalised_name, std::string_view key) 
     std::string text;
     folded.toUTF8String(text);
     const base::digest256 digest = base::blake2b(text, key);
-    return "player_name-" + base::hex(std::span(digest).first(16));
+    return std::string(name_stream_prefix) + base::hex(std::span(digest).first(16));
 }
 
 } // namespace immortal::commands

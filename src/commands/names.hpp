@@ -16,6 +16,8 @@ constexpr std::size_t name_input_max = 512; // bytes, before normalisation
 // format or unassigned characters.
 [[nodiscard]] base::result<std::string> normalise_name(std::string_view name);
 
+constexpr std::string_view name_stream_prefix = "player_name-";
+
 // "player_name-<32 hexadecimal digits>": the keyed hash of the NFKC case-folded name, so names that
 // differ in case or width only share it, and the log holds no name in a stream's name.
 // `key`: 16 to 64 bytes.

@@ -102,9 +102,6 @@ private:
         return !who.anonymous() || settings_.anonymous_streams;
     }
     static base::status denied() { return fail(errc::forbidden, "Access Denied"); }
-    static bool changes(stream_right right) {
-        return right != stream_right::read && right != stream_right::read_metadata;
-    }
 
     // What the last event of `$settings` says; the built-in lists if it is deleted, or if any part
     // of it is not understood.

@@ -31,6 +31,7 @@ constexpr std::string_view everybody = "nuoa";
 constexpr std::string_view logins = "uoa";
 constexpr std::string_view operators = "oa";
 constexpr std::string_view admin_only = "a";
+constexpr std::string_view nobody;
 
 struct row {
     std::string method; // path
@@ -168,6 +169,20 @@ std::vector<row> rows() {
         {streams + "Tombstone", named<client::streams::TombstoneReq>("secret-3"), admin_only},
         {records + "AppendSession", session_to("open"), logins},
         {records + "AppendSession", session_to("secret"), admin_only},
+        {streams + "Append", named<client::streams::AppendReq>("kept-1"), nobody, "kept"},
+        {streams + "Append", named<client::streams::AppendReq>("$$kept-1"), nobody, "kept"},
+        {streams + "BatchAppend", batch_to("kept-1"), nobody, "kept"},
+        {streams + "BatchAppend", batch_to("$$kept-1"), nobody, "kept"},
+        {streams + "Delete", named<client::streams::DeleteReq>("kept-1"), nobody, "kept"},
+        {streams + "Tombstone", named<client::streams::TombstoneReq>("kept-1"), nobody, "kept"},
+        {streams + "Tombstone", named<client::streams::TombstoneReq>("$$kept-1"), nobody, "kept"},
+        {records + "AppendSession", session_to("kept-1"), nobody, "kept"},
+        {records + "AppendSession", session_to("$$kept-1"), nobody, "kept"},
+        {records + "AppendRecords", records_to("kept-1"), nobody, "kept"},
+        {records + "AppendRecords", records_to("$$kept-1"), nobody, "kept"},
+        {records + "AppendRecords", records_to("open", "kept-1"), logins, "a check of one kept"},
+        {streams + "Read", read_of("kept-1"), logins, "kept"},
+        {groups + "Create", of_group<CreateReq>("kept-1"), operators, "kept"},
         {records + "AppendRecords", records_to("open"), logins},
         {records + "AppendRecords", records_to("open", "other"), logins, "a check"},
         {records + "AppendRecords", records_to("secret"), admin_only},
@@ -221,6 +236,7 @@ protected:
         protocol_settings settings;
         settings.server.port = 0;
         settings.security = security_settings{.hash_bytes = 8192, .hash_passes = 1};
+        settings.kept = {{.name = "kept-", .instead = "ask the keeper"}};
         node_ = std::make_unique<protocol_server>(engine_, *store_, clock_, random_, settings);
         const auto started = node_->start();
         ASSERT_TRUE(started) << started.error().message;

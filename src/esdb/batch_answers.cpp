@@ -47,8 +47,8 @@ status stream_deleted(const std::string& stream) {
     return make(::google::rpc::NOT_FOUND, "StreamDeleted", detail);
 }
 
-status access_denied() {
-    return make(::google::rpc::PERMISSION_DENIED, "AccessDenied", wire::AccessDenied{});
+status access_denied(std::string message) {
+    return make(::google::rpc::PERMISSION_DENIED, std::move(message), wire::AccessDenied{});
 }
 
 status timed_out() {
@@ -89,7 +89,7 @@ status failure(const base::error& error, const std::string& stream, std::size_t 
         return stream_deleted(stream);
     case base::errc::forbidden:
     case base::errc::unauthenticated:
-        return access_denied();
+        return error.reason == "reserved_stream" ? access_denied(error.message) : access_denied();
     case base::errc::timeout:
     case base::errc::unknown_outcome:
         return timed_out();

@@ -14,7 +14,7 @@ using status = ::google::rpc::Status;
 
 [[nodiscard]] status wrong_version(std::int64_t expected, std::optional<std::int64_t> current);
 [[nodiscard]] status stream_deleted(const std::string& stream);
-[[nodiscard]] status access_denied();
+[[nodiscard]] status access_denied(std::string message = "AccessDenied");
 [[nodiscard]] status timed_out();
 // `excess`: the limit that was hit, in a sentence.
 [[nodiscard]] status append_too_large(std::size_t size_max, const std::string& excess);

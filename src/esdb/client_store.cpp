@@ -11,12 +11,13 @@ using base::revision;
 
 class client_store final : public event_store {
 public:
-    client_store(event_store& inner, protection level) : inner_(inner), level_(level) {}
+    client_store(event_store& inner, protection level, kept_families kept)
+        : inner_(inner), level_(level), kept_(std::move(kept)) {}
 
     awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes,
                                                    append_terms terms) override {
         for (const stream_write& write : writes) {
-            if (auto allowed = check_client_write(write, level_); !allowed) {
+            if (auto allowed = check_client_write(write, level_, kept_); !allowed) {
                 co_return base::fail(std::move(allowed.error()));
             }
         }
@@ -56,12 +57,14 @@ public:
 private:
     event_store& inner_;
     const protection level_;
+    const kept_families kept_;
 };
 
 } // namespace
 
-std::unique_ptr<event_store> make_client_store(event_store& inner, protection level) {
-    return std::make_unique<client_store>(inner, level);
+std::unique_ptr<event_store> make_client_store(event_store& inner, protection level,
+                                               kept_families kept) {
+    return std::make_unique<client_store>(inner, level, std::move(kept));
 }
 
 } // namespace immortal::esdb

@@ -27,4 +27,8 @@ struct principal {
 // What may be done to a stream.
 enum class stream_right : std::uint8_t { read, write, remove, read_metadata, write_metadata };
 
+[[nodiscard]] constexpr bool changes(stream_right right) {
+    return right != stream_right::read && right != stream_right::read_metadata;
+}
+
 } // namespace immortal::esdb

@@ -3,6 +3,7 @@
 #include "accounts/password_hasher.hpp"
 #include "esdb/access_control.hpp"
 #include "esdb/client_store.hpp"
+#include "esdb/keeping_authorizer.hpp"
 #include "esdb/node_services.hpp"
 #include "esdb/persistent_service.hpp"
 #include "esdb/projections_service.hpp"
@@ -31,11 +32,14 @@ struct protocol_server::parts {
     parts(runtime::engine& engine, eventstore::event_store& store, base::clock& clock,
           base::random_source& random, protocol_settings given)
         : engine(engine), settings(std::move(given)), guarded(make_security(store, clock, random)),
-          rules(guarded ? make_access_control(
-                              guarded->users, store,
-                              {.anonymous_streams = settings.security->anonymous_streams})
-                        : make_open_authorizer()),
-          client_view(make_client_store(store, guarded ? protection::secured : protection::open)),
+          rules(make_keeping_authorizer(
+              guarded
+                  ? make_access_control(guarded->users, store,
+                                        {.anonymous_streams = settings.security->anonymous_streams})
+                  : make_open_authorizer(),
+              settings.kept)),
+          client_view(make_client_store(store, guarded ? protection::secured : protection::open,
+                                        settings.kept)),
           transport(engine, transport_settings(), methods, *rules),
           context{*client_view,
                   *rules,

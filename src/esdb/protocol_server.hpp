@@ -5,6 +5,7 @@
 #include "base/random.hpp"
 #include "esdb/group_memory.hpp"
 #include "esdb/operations_service.hpp"
+#include "esdb/reserved_streams.hpp"
 #include "esdb/server.hpp"
 #include "esdb/user_record.hpp"
 #include "eventstore/event_store.hpp"
@@ -33,6 +34,7 @@ struct protocol_settings {
     milliseconds write_limit{10'000};               // from a complete append to its answer
     std::optional<security_settings> security = {}; // wants TLS, except on loopback for tests
     operations_hooks operations = {};
+    kept_families kept = {}; // streams of the program around it: clients only read them
     std::size_t group_bytes_max = groups_bytes_max; // events that all groups hold together
     base::metrics* metrics = nullptr; // of the groups; may be null, else outlives this
 };

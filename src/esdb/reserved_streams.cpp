@@ -118,7 +118,30 @@ bool is_reserved(std::string_view stream) {
     return family_of(described(stream)) != nullptr;
 }
 
-base::status check_client_write(const stream_write& write, protection level) {
+base::status check_kept(std::string_view stream, const kept_families& kept) {
+    const std::string_view subject = described(stream);
+    const auto found = std::ranges::find_if(kept, [subject](const kept_family& one) {
+        return one.whole ? subject == one.name : subject.starts_with(one.name);
+    });
+    if (found == kept.end()) {
+        return {};
+    }
+    return base::fail(errc::forbidden,
+                      fmt::format("The stream '{}' is kept by this server and is for reading only: "
+                                  "{}.",
+                                  stream, found->instead),
+                      "reserved_stream", std::string(stream));
+}
+
+base::status check_client_write(const stream_write& write, protection level,
+                                const kept_families& kept) {
+    const bool changes = !write.events.empty() || write.what == stream_write::action::soft_delete ||
+                         write.what == stream_write::action::tombstone;
+    if (changes) {
+        if (auto allowed = check_kept(write.stream, kept); !allowed) {
+            return allowed;
+        }
+    }
     const std::string_view subject = described(write.stream);
     const family* rule = family_of(subject);
     if (rule == nullptr) {

@@ -12,14 +12,19 @@
 // `$settings` and the metadata are written by members of "$admins" when there is security, with
 // content that is understood; the other streams change through their services alone.
 //
-// Two gates apply it: access_control says who, client_store says what. The services that keep the
+// A program that serves the protocol over its own events adds the families that it keeps: to
+// clients they, and their metadata, are for reading only, whoever asks.
+//
+// Two gates apply it: the authorizer says who, client_store says what. The services that keep the
 // streams work on the store itself.
 #pragma once
 
 #include "base/result.hpp"
 #include "eventlog/event.hpp"
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace immortal::esdb {
 
@@ -30,14 +35,27 @@ constexpr std::string_view scavenges_stream =
 // Whether there are users, and so somebody who may write what is reserved.
 enum class protection : std::uint8_t { open, secured };
 
-// `stream` or what it is the metadata of.
+// Streams that the program around the server keeps.
+struct kept_family {
+    std::string name;   // of a stream, or the beginning of names
+    bool whole = false; // `name` is a whole name
+    std::string_view
+        instead; // a clause: what a client does instead of writing; outlives the server
+};
+using kept_families = std::vector<kept_family>;
+
+// `stream`, or what it is the metadata of, belongs to one of `kept`: an error for whoever wants to
+// change it. Errors: forbidden with reason "reserved_stream", the stream as `field` and a sentence.
+[[nodiscard]] base::status check_kept(std::string_view stream, const kept_families& kept);
+
+// `stream` or what it is the metadata of; not what is kept by the program.
 [[nodiscard]] bool is_reserved(std::string_view stream);
 
 // Whether a client may do this at all, whoever it is. A write without events only checks an
 // expectation and is none. Errors: invalid_argument with reason "reserved_stream", the stream as
-// `field` and a sentence that says what to do instead.
-[[nodiscard]] base::status check_client_write(const eventlog::stream_write& write,
-                                              protection level);
+// `field` and a sentence that says what to do instead; those of check_kept().
+[[nodiscard]] base::status check_client_write(const eventlog::stream_write& write, protection level,
+                                              const kept_families& kept = {});
 
 // Whether `$settings` could say this: an object of `$userStreamAcl` and `$systemStreamAcl`, each a
 // list of rights as `$acl` is. Errors: invalid_argument with a sentence.

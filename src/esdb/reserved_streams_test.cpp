@@ -134,11 +134,34 @@ TEST(reserved_streams, metadata_hides_nothing) {
     EXPECT_FALSE(allowed(write_of("$$$scavenges", "$metadata", R"({"$tb":9223372036854775807})")));
 }
 
+TEST(reserved_streams, what_a_program_keeps_is_for_reading_only) {
+    const kept_families kept{{.name = "kept-", .instead = "ask the keeper"},
+                             {.name = "trail", .whole = true, .instead = "it records"}};
+    for (const std::string name : {"kept-1", "kept-", "trail"}) {
+        for (const std::string& stream : {name, "$$" + name, "$$$$" + name}) {
+            for (const stream_write& write : {write_of(stream, "Happened", "{}"),
+                                              stream_write{stream, {}, {}, action::tombstone},
+                                              stream_write{stream, {}, {}, action::soft_delete}}) {
+                const auto done = check_client_write(write, protection::secured, kept);
+                ASSERT_FALSE(done) << stream;
+                EXPECT_EQ(done.error().code, errc::forbidden);
+                EXPECT_EQ(done.error().reason, "reserved_stream");
+                EXPECT_EQ(done.error().field, stream);
+            }
+            EXPECT_TRUE(check_client_write({stream, {}, {}}, protection::open, kept))
+                << "only an expectation";
+        }
+    }
+    for (const char* stream : {"kept", "trail-1", "$$trail2", "keptx-1"}) {
+        EXPECT_TRUE(check_client_write(write_of(stream, "Happened", "{}"), protection::open, kept));
+    }
+}
+
 // Clients of a whole server without security, and what they do; the server is started again on what
 // they left.
 class reserved_streams_test : public store_fixture {
 protected:
-    void serve_again(std::optional<security_settings> security = {}) {
+    void serve_again(std::optional<security_settings> security = {}, kept_families kept = {}) {
         server_->stop(std::chrono::milliseconds(500));
         server_.reset();
         if (GetParam() == adapter::embedded) {
@@ -153,6 +176,7 @@ protected:
         protocol_settings settings;
         settings.server.port = 0;
         settings.security = security;
+        settings.kept = std::move(kept);
         server_ = std::make_unique<protocol_server>(engine_, *store_, clock_, random_, settings);
         const auto started = server_->start();
         ASSERT_TRUE(started) << started.error().message;
@@ -260,6 +284,26 @@ TEST_P(reserved_streams_test, no_method_changes_them_and_a_restart_works) {
         << one.status.error_message();
     serve_again();
     write("s-1", {3});
+}
+
+TEST_P(reserved_streams_test, no_method_changes_what_a_program_keeps) {
+    serve_again({}, {{.name = "kept-", .instead = "ask the keeper"}});
+    plant(write_of("kept-1", "Happened", "{}"));
+    const auto before = store_->head();
+    const auto expect_denied = [](const grpc::Status& status, const std::string& what) {
+        EXPECT_EQ(status.error_code(), StatusCode::PERMISSION_DENIED) << what;
+        EXPECT_NE(status.error_message().find("ask the keeper"), std::string::npos)
+            << what << ": " << status.error_message();
+    };
+    for (const std::string stream : {"kept-1", "$$kept-1", "kept-2", "$$kept-2"}) {
+        expect_denied(end(&wire::Streams::Stub::Delete, stream), "delete " + stream);
+        expect_denied(end(&wire::Streams::Stub::Tombstone, stream), "tombstone " + stream);
+        expect_denied(append_one(stream, "$metadata", "{}"), "append " + stream);
+        expect_denied(append_batch(stream, "$metadata", "{}"), "batch " + stream);
+        expect_denied(append_session(stream, "$metadata", "{}"), "session " + stream);
+        expect_denied(append_records(stream, "$metadata", "{}"), "records " + stream);
+    }
+    EXPECT_EQ(store_->head(), before) << "nothing was written";
 }
 
 TEST_P(reserved_streams_test, a_log_in_which_they_are_tombstoned_starts) {

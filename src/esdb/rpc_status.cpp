@@ -18,8 +18,8 @@ rpc_status with_exception(StatusCode code, std::string message, std::string exce
 
 namespace refusal {
 
-rpc_status access_denied() {
-    return with_exception(StatusCode::PERMISSION_DENIED, "Access Denied", "access-denied");
+rpc_status access_denied(std::string message) {
+    return with_exception(StatusCode::PERMISSION_DENIED, std::move(message), "access-denied");
 }
 
 rpc_status unauthenticated() {
@@ -136,7 +136,8 @@ rpc_status unavailable(rpc_status status, const base::error& error) {
 rpc_status to_status(const base::error& error, std::string_view stream) {
     switch (error.code) {
     case base::errc::forbidden:
-        return refusal::access_denied();
+        return error.reason == "reserved_stream" ? refusal::access_denied(error.message)
+                                                 : refusal::access_denied();
     case base::errc::unauthenticated:
         return refusal::unauthenticated();
     case base::errc::deleted:

@@ -34,7 +34,7 @@ using rpc_result = std::expected<T, rpc_status>;
 
 // The rows of the protocol's table of errors. `exception` and further keys are set.
 namespace refusal {
-[[nodiscard]] rpc_status access_denied();
+[[nodiscard]] rpc_status access_denied(std::string message = "Access Denied");
 [[nodiscard]] rpc_status unauthenticated();
 [[nodiscard]] rpc_status not_ready();
 [[nodiscard]] rpc_status too_busy();

@@ -216,8 +216,11 @@ stream_needs needs_of_records(const wire::AppendRecordsRequest& request) {
 
 rpc_status denial_of(const char* method, const base::error& error, const std::string& stream,
                      const principal& caller) {
-    return error.code == base::errc::forbidden ? v2::access_denied(method, caller.name)
-                                               : to_status(error, stream);
+    if (error.code != base::errc::forbidden) {
+        return to_status(error, stream);
+    }
+    return error.reason == "reserved_stream" ? v2::access_denied(method, caller.name, error.message)
+                                             : v2::access_denied(method, caller.name);
 }
 
 rpc_status session_denial(const base::error& error, const std::string& stream,

@@ -209,14 +209,15 @@ rpc_status consistency_violation(const std::vector<violation>& violations) {
                 &detail);
 }
 
-rpc_status access_denied(const std::string& operation, const std::string& user) {
+rpc_status access_denied(const std::string& operation, const std::string& user,
+                         std::string message) {
     ::kurrent::rpc::AccessDeniedErrorDetails detail;
     detail.set_operation(operation);
     if (!user.empty()) {
         detail.set_username(user);
     }
     rpc_status status =
-        make(grpc::StatusCode::PERMISSION_DENIED, "Access Denied", "ACCESS_DENIED", &detail);
+        make(grpc::StatusCode::PERMISSION_DENIED, std::move(message), "ACCESS_DENIED", &detail);
     status.trailers.emplace_back("exception", "access-denied");
     return status;
 }

@@ -36,6 +36,7 @@ struct violation {
                                           std::size_t size);
 [[nodiscard]] rpc_status append_too_large(std::size_t size, std::size_t size_max);
 [[nodiscard]] rpc_status consistency_violation(const std::vector<violation>& violations);
-[[nodiscard]] rpc_status access_denied(const std::string& operation, const std::string& user);
+[[nodiscard]] rpc_status access_denied(const std::string& operation, const std::string& user,
+                                       std::string message = "Access Denied");
 
 } // namespace immortal::esdb::v2

@@ -145,7 +145,7 @@ base::result<command_memory> command_memory::decode(const json::array& in) {
 // --- snapshots ---
 
 std::string snapshot_stream_of(std::string_view stream) {
-    return "snapshot_" + std::string(stream);
+    return std::string(snapshot_prefix) += stream;
 }
 
 std::string encode_snapshot_text(const json::value& state, const command_memory& commands,

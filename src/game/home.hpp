@@ -105,6 +105,7 @@ template <typename State>
 
 // --- snapshots: data of the event `Snapshot` in `snapshot_<category>-<id>` ---
 constexpr const char* snapshot_type = "Snapshot";
+constexpr std::string_view snapshot_prefix = "snapshot_";
 
 [[nodiscard]] std::string snapshot_stream_of(std::string_view stream); // "snapshot_" + stream
 [[nodiscard]] std::string encode_snapshot_text(const base::json::value& state,
