@@ -33,7 +33,9 @@ base::result<esdb::protocol_settings> esdb_options(const settings& options) {
     out.server.port = in.port;
     out.calls_max = in.calls_max;
     out.unfinished_bytes_max = in.unfinished_bytes_max;
-    out.append_bytes_max = in.append_bytes_max;
+    out.append = {.contents = in.append_bytes_max,
+                  .events = options.event_log.append_events_max,
+                  .encoded = options.event_log.append_bytes_max};
     out.write_limit = in.commit_timeout;
     out.server.receive_bytes_max = in.receive_bytes_max;
     out.server.first_message_limit = in.first_message_timeout;

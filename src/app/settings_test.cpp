@@ -115,6 +115,18 @@ TEST(SettingsTest, hashing_of_the_event_stores_users_is_configured) {
     EXPECT_EQ(made->security->hash_queue_max, 7u);
 }
 
+TEST(SettingsTest, an_append_is_bounded_at_the_port_as_in_the_log) {
+    settings options;
+    options.esdb.append_bytes_max = 5;
+    options.event_log.append_events_max = 6;
+    options.event_log.append_bytes_max = 7;
+    const auto made = esdb_options(options);
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(made->append.contents, 5u);
+    EXPECT_EQ(made->append.events, 6u);
+    EXPECT_EQ(made->append.encoded, 7u);
+}
+
 TEST(SettingsTest, bad_flag_is_a_sentence) {
     const auto config = load_config(std::nullopt, {{"--http-port", "http.port", "ninety"}});
     ASSERT_FALSE(config);

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,13 +16,23 @@
 
 namespace immortal::esdb {
 
+// What one append may have; at most what the log takes by its format.
+struct append_limits {
+    std::size_t contents = eventlog::append_size_max; // bytes
+    std::size_t events = eventlog::append_events_max;
+    std::size_t encoded = eventlog::append_frame_size_max; // bytes in the log
+
+    // The number for a client that is told one limit in bytes, whichever was hit.
+    [[nodiscard]] std::size_t bytes() const { return std::min(contents, encoded); }
+};
+
 // Used by one call. An event is charged what it takes in the log, header and stream name included,
 // and what it takes in memory beside its bytes: many small events cost more than their contents.
 class append_account {
 public:
-    // `charge`: on the accounts of the caller. `bytes_max`: of the contents of one append.
-    append_account(shared_charge charge, std::size_t bytes_max)
-        : charge_(std::move(charge)), bytes_max_(bytes_max) {}
+    // `charge`: on the accounts of the caller.
+    append_account(shared_charge charge, append_limits limits)
+        : charge_(std::move(charge)), limits_(limits), bytes_max_(limits.bytes()) {}
 
     enum class outcome : std::uint8_t { taken, event_too_large, append_too_large, no_room };
     // Unless taken, nothing changes but size(), which tells the client what was refused.
@@ -32,14 +43,17 @@ public:
             return outcome::event_too_large;
         }
         size_ += contents;
-        if (size_ > bytes_max_) {
+        if (size_ > limits_.contents) {
+            bytes_max_ = limits_.contents;
             excess_ = fmt::format("The append has more than {} bytes of contents.", bytes_max_);
-        } else if (count_ == eventlog::append_events_max) {
+        } else if (count_ == limits_.events) {
             excess_ = fmt::format("The append has more than {} events.", count_);
-        } else if (encoded_ + encoded > eventlog::append_frame_size_max) {
+        } else if (encoded_ + encoded > limits_.encoded) {
+            bytes_max_ = limits_.encoded;
+            size_ = encoded_ + encoded;
             excess_ = fmt::format("The append has more than {} bytes with the header and the "
                                   "stream name of each event.",
-                                  eventlog::append_frame_size_max);
+                                  bytes_max_);
         }
         if (!excess_.empty()) {
             return outcome::append_too_large;
@@ -58,13 +72,16 @@ public:
     }
     // After outcome::append_too_large: the limit that was hit, in a sentence.
     [[nodiscard]] const std::string& excess() const { return excess_; }
-    [[nodiscard]] std::size_t size() const { return size_; } // of the contents
+    // Of the contents; after append_too_large what was compared with bytes_max().
+    [[nodiscard]] std::size_t size() const { return size_; }
+    // After append_too_large the limit that was hit, if it is one in bytes; else the least of them.
     [[nodiscard]] std::size_t bytes_max() const { return bytes_max_; }
     // Goes with the append into the store, and stays with it.
     [[nodiscard]] std::shared_ptr<void> charge() const { return charge_; }
 
 private:
     shared_charge charge_;
+    append_limits limits_;
     std::size_t bytes_max_;
     std::size_t size_ = 0;
     std::size_t encoded_ = eventlog::record_header_size; // the frame has a header of its own

@@ -138,8 +138,8 @@ awaitable<void> batch_session::take(request chunk) {
 
 awaitable<batch_session::batch_pointer> batch_session::begin(request& chunk) {
     const auto& options = chunk.options();
-    auto made = std::make_shared<batch>(
-        append_account(call_.make_charge(), context_.append_bytes_max), call_.executor());
+    auto made = std::make_shared<batch>(append_account(call_.make_charge(), context_.limits),
+                                        call_.executor());
     made->id = *esproto::read_uuid(chunk.correlation_id());
     made->wire_id = chunk.correlation_id();
     made->write.stream = options.stream_identifier().stream_name();
@@ -169,7 +169,7 @@ awaitable<batch_session::batch_pointer> batch_session::begin(request& chunk) {
     if (!may_write) {
         chunk.clear_proposed_messages();
         fail(*made, batch_answers::failure(may_write.error(), made->write.stream,
-                                           context_.append_bytes_max));
+                                           context_.limits.bytes()));
         co_return nullptr;
     }
     made->due = std::chrono::steady_clock::now() + allowed;
@@ -217,7 +217,7 @@ bool batch_session::add_events(batch& into, request& chunk) {
             return false;
         case append_account::outcome::append_too_large:
             fail(into,
-                 batch_answers::append_too_large(context_.append_bytes_max, into.account.excess()));
+                 batch_answers::append_too_large(into.account.bytes_max(), into.account.excess()));
             return false;
         case append_account::outcome::no_room:
             fail(into, batch_answers::busy("Server Is Busy"));
@@ -274,8 +274,8 @@ awaitable<batch_session::response> batch_session::outcome_of(batch& complete) {
         co_return message;
     }
     if (!outcome) {
-        *message.mutable_error() = batch_answers::failure(outcome.error(), complete.write.stream,
-                                                          context_.append_bytes_max);
+        *message.mutable_error() =
+            batch_answers::failure(outcome.error(), complete.write.stream, context_.limits.bytes());
         co_return message;
     }
     auto& success = *message.mutable_success();

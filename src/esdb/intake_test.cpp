@@ -243,7 +243,7 @@ TEST_F(intake_test, a_message_is_charged_before_it_is_looked_at) {
 
 TEST_F(intake_test, an_append_that_is_too_large_is_refused_by_its_name) {
     protocol_settings settings;
-    settings.append_bytes_max = 4 * mebibyte;
+    settings.append.contents = 4 * mebibyte;
     serve(settings);
     EXPECT_TRUE(send_records(mebibyte, 3).ok());
     const auto refused = send_records(mebibyte + mebibyte / 8, 4);

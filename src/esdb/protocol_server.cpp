@@ -41,13 +41,8 @@ struct protocol_server::parts {
           client_view(make_client_store(store, guarded ? protection::secured : protection::open,
                                         settings.kept)),
           transport(engine, transport_settings(), methods, *rules),
-          context{*client_view,
-                  *rules,
-                  clock,
-                  random,
-                  transport.callers(),
-                  settings.write_limit,
-                  settings.append_bytes_max},
+          context{*client_view,         *rules,         clock, random, transport.callers(),
+                  settings.write_limit, settings.append},
           streams(context), streams_v2(context),
           node(context, {.advertised_host = settings.advertised_host,
                          .advertised_port = settings.server.port}),
@@ -101,8 +96,8 @@ struct protocol_server::parts {
             out.appending_login_max = out.appending_max;
         }
         // What is a little too large is received, and refused by its proper name.
-        out.message_size_max = settings.append_bytes_max + settings.append_bytes_max / 4 +
-                               eventlog::event_size_max / 16;
+        const std::size_t bytes = settings.append.bytes();
+        out.message_size_max = bytes + bytes / 4 + eventlog::event_size_max / 16;
         return out;
     }
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "esdb/append_account.hpp"
 #include "esdb/group_memory.hpp"
 #include "esdb/operations_service.hpp"
 #include "esdb/reserved_streams.hpp"
@@ -27,10 +28,10 @@ struct security_settings {
 
 struct protocol_settings {
     server_settings server = {};
-    std::string advertised_host = {};              // for Gossip; empty: as the client called us
-    std::size_t calls_max = 8'192;                 // in progress at once, of all callers
-    std::size_t unfinished_bytes_max = 512u << 20; // that requests of all callers hold
-    std::size_t append_bytes_max = eventlog::append_size_max; // of one append; at most that
+    std::string advertised_host = {};               // for Gossip; empty: as the client called us
+    std::size_t calls_max = 8'192;                  // in progress at once, of all callers
+    std::size_t unfinished_bytes_max = 512u << 20;  // that requests of all callers hold
+    append_limits append = {};                      // those of the log, or less
     milliseconds write_limit{10'000};               // from a complete append to its answer
     std::optional<security_settings> security = {}; // wants TLS, except on loopback for tests
     operations_hooks operations = {};

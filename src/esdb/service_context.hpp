@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "esdb/append_account.hpp"
 #include "esdb/authorizer.hpp"
 #include "esdb/caller_ledger.hpp"
 #include "eventstore/event_store.hpp"
@@ -19,7 +20,7 @@ struct service_context {
     base::random_source& random;
     const caller_ledger& callers;
     std::chrono::milliseconds write_limit{10'000}; // from a complete append to its answer
-    std::size_t append_bytes_max = eventlog::append_size_max;
+    append_limits limits = {};
 };
 
 } // namespace immortal::esdb

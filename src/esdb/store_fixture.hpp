@@ -53,12 +53,14 @@ protected:
         protocol_settings settings;
         settings.server.port = 0;
         settings.write_limit = patience;
+        change(settings);
         server_ = std::make_unique<protocol_server>(engine_, *store_, clock_, random_, settings);
         const auto started = server_->start();
         ASSERT_TRUE(started) << started.error().message;
         channel_ = make_channel();
         streams_ = ::event_store::client::streams::Streams::NewStub(channel_);
     }
+    virtual void change(protocol_settings& /*settings*/) {} // of a test
     void TearDown() override {
         server_->stop(std::chrono::milliseconds(500));
         server_.reset();

@@ -144,7 +144,7 @@ streams_service::receive_append(call& asked, append_account& account, std::int64
 }
 
 awaitable<rpc_status> streams_service::append(call& asked) {
-    append_account account(asked.make_charge(), context_.append_bytes_max);
+    append_account account(asked.make_charge(), context_.limits);
     std::int64_t wanted = expected::any;
     auto write = co_await receive_append(asked, account, wanted);
     if (!write) {
@@ -167,7 +167,7 @@ awaitable<rpc_status> streams_service::append(call& asked) {
         co_return rpc_status{};
     }
     if (outcome.error().reason == "append_too_large") {
-        co_return append_too_large(context_.append_bytes_max, outcome.error().message);
+        co_return append_too_large(context_.limits.bytes(), outcome.error().message);
     }
     co_return to_status(outcome.error(), stream);
 }

@@ -305,9 +305,9 @@ write_list outline_of(const write_list& writes) {
     return out;
 }
 
-rpc_status other_refusal(const base::error& error) {
+rpc_status other_refusal(const base::error& error, const append_account& account) {
     return error.reason == "append_too_large"
-               ? append_too_large(0, eventlog::append_size_max, error.message)
+               ? append_too_large(account.size(), account.bytes_max(), error.message)
                : to_status(error, error.field);
 }
 
@@ -318,12 +318,12 @@ bool about_streams(const base::error& error) {
 // The first stream that was not as expected. `tried`: names and expectations. A store that does not
 // tell which ones were not (`unmet` is empty) names one in the error.
 rpc_status session_refusal(const write_list& tried, const unmet_list& unmet,
-                           const base::error& error) {
+                           const base::error& error, const append_account& account) {
     using standing = eventstore::unmet_expectation::standing;
     if (!about_streams(error) || unmet.empty()) {
         return error.reason == "tombstoned"     ? v2::stream_tombstoned(error.field)
                : error.reason == "soft_deleted" ? v2::stream_deleted(error.field)
-                                                : other_refusal(error);
+                                                : other_refusal(error, account);
     }
     const auto& first = unmet.front();
     const stream_write& write = tried[first.write];
@@ -340,7 +340,7 @@ rpc_status session_refusal(const write_list& tried, const unmet_list& unmet,
 } // namespace
 
 awaitable<rpc_status> streams_v2_service::append_session(call& asked) {
-    append_account account(asked.make_charge(), context_.append_bytes_max);
+    append_account account(asked.make_charge(), context_.limits);
     auto writes = co_await receive_session(asked, account);
     if (!writes) {
         co_return std::move(writes.error());
@@ -355,7 +355,7 @@ awaitable<rpc_status> streams_v2_service::append_session(call& asked) {
                                                 context_.write_limit, account.charge(), unmet);
     if (!outcome) {
         const bool told = about_streams(outcome.error()); // else the list may still change
-        co_return session_refusal(tried, told ? *unmet : unmet_list{}, outcome.error());
+        co_return session_refusal(tried, told ? *unmet : unmet_list{}, outcome.error(), account);
     }
     wire::AppendSessionResponse response;
     const auto position = static_cast<std::int64_t>(outcome->position.value);
@@ -429,7 +429,7 @@ wire::AppendRecordsResponse response_of(const write_list& tried, std::size_t wri
 
 awaitable<rpc_result<wire::AppendRecordsResponse>>
 streams_v2_service::append_records(call& asked, records_request request) {
-    append_account account(asked.make_charge(), context_.append_bytes_max);
+    append_account account(asked.make_charge(), context_.limits);
     const auto checks = checks_of(request, account);
     if (!checks) {
         co_return refuse(checks.error());
@@ -452,7 +452,7 @@ streams_v2_service::append_records(call& asked, records_request request) {
     if (about_streams(outcome.error()) && !unmet->empty()) {
         co_return refuse(v2::consistency_violation(violations_of(*unmet, tried, indexes)));
     }
-    co_return refuse(session_refusal(tried, {}, outcome.error()));
+    co_return refuse(session_refusal(tried, {}, outcome.error(), account));
 }
 
 } // namespace immortal::esdb
