@@ -98,8 +98,10 @@ private:
     [[nodiscard]] awaitable<base::result<std::vector<eventstore::resolved_event>>>
     resolve(std::vector<eventstore::recorded_event> events);
     [[nodiscard]] awaitable<base::status> take(eventstore::subscription::batch batch);
-    // How many of the events may be resolved at once; 0: wait for room.
+    // How many of the events may be taken at once; 0: wait for room.
     [[nodiscard]] std::size_t portion(std::span<const eventstore::recorded_event> events);
+    // Begins the source anew behind what was taken: there was no room for `events` (not empty).
+    void give_back(std::span<const eventstore::recorded_event> events);
     // With the lock.
     void take_one(std::uint64_t place, eventstore::resolved_event event);
     // How many parked messages may be replayed at once, and `bytes` of them.

@@ -18,9 +18,6 @@ constexpr std::size_t page_bytes_wanted = 4u << 20; // of one page, about
 // A group whose filter wants little moves its mark after so many events all the same.
 constexpr std::size_t considered_at_once = 10'000;
 
-// Links of which nothing is known but that they lead to events of any size.
-constexpr std::size_t links_at_once = 8;
-
 bool is_link(const eventstore::recorded_event& event) {
     return event.type == eventlog::link_type;
 }
@@ -133,25 +130,35 @@ group_runner::resolve(std::vector<eventstore::recorded_event> events) {
 
 std::size_t group_runner::portion(std::span<const eventstore::recorded_event> events) {
     const std::lock_guard lock(mutex_);
-    if (!definition_.settings.resolve_links) {
-        return events.size(); // they are in memory already
-    }
-    const std::size_t room = std::min(byte_room(), page_bytes_wanted);
+    const std::size_t room = byte_room();
     waits_for_bytes_ = room == 0;
     std::size_t count = 0;
-    std::size_t unknown = 0;
-    std::size_t bytes = 0;
+    std::size_t known = 0;
+    std::size_t unknown = 0; // of links' targets: at the most
     while (room > 0 && count < events.size()) {
         const auto& event = events[count];
-        const bool led_away = is_link(event) && event.link_target == nullptr;
-        unknown += led_away ? 1 : 0;
-        bytes += size_of(event) + (led_away ? event_size_ : 0);
-        if (count > 0 && (bytes > room || unknown > links_at_once)) {
+        const bool leads_away =
+            definition_.settings.resolve_links && is_link(event) && event.link_target == nullptr;
+        known += size_of(event);
+        unknown += leads_away ? eventlog::event_size_max : 0;
+        if (count > 0 && (known > std::min(room, page_bytes_wanted) || known + unknown > room)) {
             break;
         }
         ++count;
     }
     return count;
+}
+
+void group_runner::give_back(std::span<const eventstore::recorded_event> events) {
+    std::size_t bytes = 0;
+    for (const auto& event : events) {
+        bytes += size_of(event);
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        event_size_ = std::max(event_size_, bytes / events.size());
+    }
+    open_source();
 }
 
 void group_runner::take_one(std::uint64_t place, eventstore::resolved_event event) {
@@ -170,12 +177,11 @@ awaitable<base::status> group_runner::take(eventstore::subscription::batch batch
     while (!left.empty()) {
         const auto seen = room_.version();
         const std::size_t count = portion(left);
-        if (count == 0) {
+        if (count == 0) { // more came than there is room for: it is read again when there is some
+            give_back(left);
+            batch = {};
             (void)co_await room_.wait(seen, look_again);
-            if (stopping()) {
-                co_return base::status{};
-            }
-            continue;
+            co_return base::status{};
         }
         const auto part = left.first(count);
         left = left.subspan(count);
@@ -235,8 +241,10 @@ std::size_t group_runner::replay_room(std::size_t& bytes) {
     const group_settings& settings = definition_.settings;
     const std::size_t count =
         std::min(room(bytes), static_cast<std::size_t>(settings.read_batch_size));
-    // What was parked may be a link itself.
-    return settings.resolve_links ? std::min(count, links_at_once) : count;
+    // What was parked may be a link itself, which leads to an event of any size.
+    return settings.resolve_links
+               ? std::min(count, std::max<std::size_t>(1, byte_room() / eventlog::event_size_max))
+               : count;
 }
 
 awaitable<void> group_runner::replay_parked(std::uint64_t from, std::uint64_t end) {
