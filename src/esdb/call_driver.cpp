@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <grpc/grpc.h>
 #include <utility>
 
 namespace immortal::esdb {
@@ -157,9 +158,18 @@ void call_driver::cut_off() {
             self->cancel_.emit(asio::cancellation_type::terminal);
         }
         if (self->write_.outstanding || self->finishing_) {
-            self->context_.TryCancel();
+            self->drop_unread();
         }
     });
+}
+
+void call_driver::drop_unread() {
+    // The one way past a message that the client does not take. TryCancel() would tell the client
+    // that the call was cancelled, and official clients connect again only when it was unavailable.
+    const rpc_status status = refusal::not_ready();
+    (void)grpc_call_cancel_with_status(context_.c_call(),
+                                       static_cast<grpc_status_code>(status.code),
+                                       status.message.c_str(), nullptr);
 }
 
 bool call_driver::begin_work() {

@@ -80,7 +80,7 @@ public:
     void stop();
     // Cancels the call whatever it does, and its answer too if the client does not take it.
     // Thread-safe.
-    void cut_off();
+    void cut_off(); // the client is told UNAVAILABLE
     // For the queue's threads: `tag` came back.
     static void complete(void* tag, bool ok);
 
@@ -126,6 +126,8 @@ private:
     };
 
     void* begin(operation& op);
+    // Ends a call whose client does not take what was sent, with a status all the same.
+    void drop_unread();
     void settle(operation& op, bool ok);       // from any thread
     awaitable<bool> completion(operation& op); // throws operation_aborted if cancelled, or late_
     void resume_cancelled(operation& op, std::uint64_t wait); // on the strand

@@ -114,6 +114,16 @@ protected:
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
     }
+    // Until a flood that nobody reads stands still: how much was sent.
+    int wait_for_full_windows() {
+        int before = -1;
+        wait_until([&] {
+            const int now = probe_.sent;
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            return now > 0 && std::exchange(before, now) == now;
+        });
+        return before;
+    }
 
     probe probe_;
     std::unique_ptr<Monitoring::Stub> stub_;
@@ -214,12 +224,7 @@ TEST_F(server_test, a_client_that_does_not_read_stops_the_handler_and_not_the_me
     serve([this](call& c) { return probe_.flood(c); }, duration::lasts);
     const auto context = make_context();
     const auto reader = stub_->Stats(context.get(), {});
-    int before = -1; // goes on until the windows of both sides are full
-    wait_until([&] {
-        const int now = probe_.sent;
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        return now > 0 && std::exchange(before, now) == now;
-    });
+    const int before = wait_for_full_windows();
     EXPECT_LT(static_cast<std::size_t>(probe_.sent) * message_bytes, 32u << 20);
     StatsResp message;
     for (int i = 0; i < 1000; ++i) {
@@ -260,11 +265,15 @@ TEST_F(server_test, stopping_cuts_off_a_client_that_does_not_read) {
     serve([this](call& c) { return probe_.flood(c); }, duration::lasts);
     const auto context = make_context();
     const auto reader = stub_->Stats(context.get(), {});
-    wait_until([this] { return probe_.sent > 0; });
+    (void)wait_for_full_windows();
     server_->stop(std::chrono::milliseconds(200));
     EXPECT_EQ(probe_.running, 0);
-    context->TryCancel();
-    (void)reader->Finish();
+    StatsResp message;
+    while (reader->Read(&message)) { // what had come before
+    }
+    const auto status = reader->Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << "so that it connects again";
+    EXPECT_EQ(status.error_message(), "Server Is Not Ready");
 }
 
 // Two cancellations of one wait: the later one must not reach the wait that follows it.
