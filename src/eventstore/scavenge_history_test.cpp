@@ -1,9 +1,11 @@
+#include "base/golden_testing.hpp"
 #include "base/memory_file_system.hpp"
 #include "eventlog/scavenge_fixture.hpp"
 #include "eventstore/scavenge_history.hpp"
 
 #include <condition_variable>
 #include <mutex>
+#include <regex>
 
 namespace immortal::eventstore {
 namespace {
@@ -103,6 +105,31 @@ TEST_F(scavenge_history_test, what_a_full_disk_refuses_is_written_when_there_is_
     const auto told = wait_for("$scavenges-" + done.id, 2);
     EXPECT_NE(told.back().data.find("too little space"), std::string::npos) << told.back().data;
     EXPECT_EQ(stream("$scavenges").back().data, "1@$scavenges-" + done.id);
+}
+
+// The records as the released version writes them; ids are of chance.
+TEST_F(scavenge_history_test, is_written_as_by_the_released_version) {
+    ASSERT_TRUE(append("$scavenges-7", expected_revision::any(),
+                       {{eventlog::id_of(1), "$scavengeStarted", "{}", ""}}));
+    ASSERT_TRUE(append("$scavenges", expected_revision::any(),
+                       {{eventlog::id_of(2), "$>", "0@$scavenges-7", ""}}));
+    begin();
+    std::vector<std::string> lines;
+    const auto note = [&](const recorded_event& event, const std::string& id) {
+        const std::string text = base::json::serialize(base::json::object{
+            {"stream", event.stream}, {"type", event.type}, {"data", event.data}});
+        lines.push_back(std::regex_replace(text, std::regex(id), "<id>"));
+    };
+    note(wait_for("$scavenges-7", 2).back(), "\\b7\\b");
+    write_hidden();
+    const auto done = scavenge({.threads = 2});
+    for (const auto& event : wait_for("$scavenges-" + done.id, 2)) {
+        note(event, done.id);
+    }
+    for (const auto& event : wait_for("$scavenges", 4)) {
+        note(event, done.id);
+    }
+    base::testing::expect_golden(IMMORTAL_GOLDEN "/scavenges.jsonl", lines);
 }
 
 TEST_F(scavenge_history_test, its_end_stops_the_scavenge_and_tells_so) {
