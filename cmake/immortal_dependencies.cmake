@@ -1,4 +1,4 @@
-# Third-party libraries, all from Debian packages (see DESIGN, section 4).
+# Third-party libraries, all from packages of Debian 12.
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json system url)
 find_package(fmt REQUIRED)

@@ -1,5 +1,5 @@
-// What a store was asked, what it answered, and whether what it holds agrees: the promises of
-// RELIABILITY (L1 to L7, L9) for a harness that drives a log in its own process.
+// What a store was asked, what it answered, and whether what it holds agrees: the promises that
+// tests/fault/checker calls L1 to L7 and L9, for a harness that drives a log in its own process.
 #pragma once
 
 #include "base/result.hpp"
