@@ -41,7 +41,6 @@ constexpr key_flag serve_flags[] = {
     {"--http-address", "http.address",
      "Numeric address to listen on (default: both loopback addresses)"},
     {"--redis", "redis.uri", "Redis to use instead of a managed one (redis:// or unix://)"},
-    {"--object-store", "object_store.uri", "Not used by this version"},
     {"--threads", "server.threads", "Threads that serve requests (default: one a processor)"},
     {"--time-scale", "game.time_scale", "Seconds of game time in one second (default: 1)"},
     {"--log-level", "log.level", "debug, info, warning, error or off (default: info)"},

@@ -152,7 +152,6 @@ settings read_settings(const base::config& c) {
         .redis = {.uri = c.text("redis.uri"),
                   .connections = whole<std::size_t>(c, "redis.connections"),
                   .timeout = millis(c, "redis.timeout_ms")},
-        .object_store_uri = c.text("object_store.uri"),
         .time_scale = c.number("game.time_scale"),
         .unattended_hours = whole<std::int64_t>(c, "game.unattended_hours"),
         .limits = read_limits(c),

@@ -150,7 +150,6 @@ struct settings {
     event_log_settings event_log;
     postgres_settings postgres;
     redis_settings redis;
-    std::string object_store_uri; // empty: a folder
     double time_scale = 1.0;
     std::int64_t unattended_hours = 0; // of game time
     limit_settings limits;

@@ -136,11 +136,6 @@ void add_store_keys(config_registry& registry) {
               .doc = "How long one command may take before the answer is looked for elsewhere.",
               .minimum = 10,
               .maximum = 60'000});
-    registry.describe_section("object_store", "Images and audio.")
-        .add({.name = "object_store.uri",
-              .fallback = std::string(),
-              .doc = "Not used by this version.",
-              .secret = true});
 }
 
 void add_game_keys(config_registry& registry) {
