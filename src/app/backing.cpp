@@ -47,7 +47,17 @@ base::status backing::wait_ready() {
     return redis_ != nullptr ? redis_->wait_ready() : base::status();
 }
 
+void backing::begin_stop() {
+    if (redis_ != nullptr) {
+        redis_->begin_stop();
+    }
+    if (postgres_ != nullptr) {
+        postgres_->begin_stop();
+    }
+}
+
 void backing::stop() {
+    begin_stop();
     if (redis_ != nullptr) {
         redis_->stop();
     }

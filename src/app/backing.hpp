@@ -41,7 +41,8 @@ public:
     [[nodiscard]] base::status begin();
     // Waits for PostgreSQL, then for Redis. Blocks. Errors: a sentence with the reason and the log.
     [[nodiscard]] base::status wait_ready();
-    void stop(); // Redis, then PostgreSQL; blocks
+    void begin_stop(); // of both; does not wait
+    void stop();       // begin_stop(), then waits for both ends; blocks
 
     // After begin(). Redis: empty when unwanted.
     [[nodiscard]] std::string postgres_uri() const;

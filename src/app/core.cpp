@@ -69,7 +69,7 @@ base::result<std::unique_ptr<eventstore::event_store>> open_remote(const setting
 
 core::core(const data_folder& folder, runtime::guardian& parent, const settings& options,
            backing::redis_use use)
-    : descriptors(share_descriptors(options).reserve), files(descriptors),
+    : guardian(parent), descriptors(share_descriptors(options).reserve), files(descriptors),
       engine({.threads = options.server.threads}), services(parent, folder, options, use) {}
 
 base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
@@ -145,6 +145,7 @@ core::~core() {
     if (database != nullptr) {
         engine.run(database->stop());
     }
+    services.begin_stop(); // while the log is closed
     scavenges.reset();
     store.reset();
     if (log != nullptr) {

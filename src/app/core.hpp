@@ -36,6 +36,7 @@ public:
     core(const core&) = delete;
     core& operator=(const core&) = delete;
 
+    runtime::guardian& guardian; // of the services
     base::metrics metrics;
     base::system_clock clock;
     base::system_random random;

@@ -8,6 +8,7 @@
 #include "app/game_streams.hpp"
 #include "app/http_address.hpp"
 #include "app/operations.hpp"
+#include "app/stop_schedule.hpp"
 #include "app/version.hpp"
 #include "base/log.hpp"
 #include "cache/service.hpp"
@@ -20,6 +21,7 @@
 #include "readmodel/queries.hpp"
 #include "readmodel/views.hpp"
 #include "readmodel/warm_up.hpp"
+#include "runtime/deadline.hpp"
 #include "runtime/managed_postgres.hpp"
 #include "runtime/managed_redis.hpp"
 #include "runtime/task_group.hpp"
@@ -132,6 +134,22 @@ awaitable<void> fill(cache::service& shared) {
     base::log_info("cache", "warmed up", {{"values", filled}});
 }
 
+// How long work that was cancelled, or lost its database, may take to end.
+constexpr milliseconds cut_limit{3'000};
+
+// The managed services are killed at the same time; given ones may be as silent.
+awaitable<void> cut_off(core& c, milliseconds limit) {
+    if (!co_await runtime::wait_for(limit)) {
+        co_return; // the stop needs it no more
+    }
+    base::log_warning("app", "the stop takes too long: what still waits for PostgreSQL and Redis "
+                             "is cut off");
+    co_await c.database->stop();
+    if (c.redis != nullptr) {
+        co_await c.redis->stop();
+    }
+}
+
 api::component::report report_of(const runtime::service_status& status) {
     using condition = api::component::condition;
     const bool good = status.state == runtime::service_state::ready;
@@ -183,6 +201,8 @@ struct server::parts {
     base::status begin(const data_folder& folder);
     base::status begin_protocol();
     void end();
+    void end_interfaces(const stop_schedule& schedule);
+    void end_work(const stop_schedule& schedule);
 };
 
 void server::parts::make() {
@@ -308,23 +328,39 @@ void server::parts::end() {
         return;
     }
     core& c = *base_parts;
+    const stop_schedule schedule(options.server.stop_timeout);
+    c.guardian.end_by(schedule.services());
+    runtime::task_group cutting(c.engine.executor(), "stop");
+    cutting.spawn(cut_off(c, stop_schedule::left_until(schedule.services())), "cut off");
+    end_interfaces(schedule);
+    end_work(schedule);
+    (void)c.engine.run(cutting.stop(10 * cut_limit)); // it ends by itself, long before
+}
+
+void server::parts::end_interfaces(const stop_schedule& schedule) {
+    core& c = *base_parts;
     std::future<bool> http; // both interfaces have the same time
+    const milliseconds limit = stop_schedule::left_until(schedule.requests());
     if (listening) {
-        http =
-            boost::asio::co_spawn(boost::asio::make_strand(c.engine.executor()),
-                                  api->stop(options.server.stop_timeout), boost::asio::use_future);
+        http = boost::asio::co_spawn(boost::asio::make_strand(c.engine.executor()),
+                                     api->stop(limit), boost::asio::use_future);
     }
     if (serving_protocol) {
-        protocol->stop(options.server.stop_timeout);
+        protocol->stop(limit);
     }
     if (http.valid() && !http.get()) {
         base::log_warning("app", "requests were cut off by the stop");
     }
+}
+
+void server::parts::end_work(const stop_schedule& schedule) {
+    core& c = *base_parts;
     if (control) {
         c.engine.run(control->stop());
     }
     if (background) {
-        (void)c.engine.run(background->stop(options.server.stop_timeout));
+        (void)c.engine.run(
+            background->stop(stop_schedule::left_until(schedule.services()) + cut_limit));
     }
     if (working) {
         c.engine.run(deadlines->stop());

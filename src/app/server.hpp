@@ -24,8 +24,9 @@ public:
     [[nodiscard]] static base::result<std::unique_ptr<server>>
     start(const data_folder& folder, runtime::guardian& parent, const settings& options);
 
-    // The reverse: refuses new requests, lets running ones finish (up to server.stop_timeout_ms),
-    // ends projector, stores and child processes. Blocks. Then the object can only be destroyed.
+    // The reverse: refuses new requests, lets running ones finish, ends projector and jobs. The
+    // whole stop, destruction included, has server.stop_timeout_ms: child processes that have not
+    // ended before are killed. Blocks. Then the object can only be destroyed.
     void stop();
     ~server(); // stop()
     server(const server&) = delete;

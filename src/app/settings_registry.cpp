@@ -21,7 +21,10 @@ void add_server_keys(config_registry& registry) {
               .maximum = 256})
         .add({.name = "server.stop_timeout_ms",
               .fallback = whole(10'000),
-              .doc = "How long a stop waits for work in progress before it is cut off.",
+              .doc =
+                  "How long a whole stop may take. Requests in progress have three quarters of it; "
+                  "then PostgreSQL and Redis end or are killed, and the rest, 2 s at most, is for "
+                  "closing the event log.",
               .minimum = 100,
               .maximum = 600'000});
     registry.describe_section("log", "The process's own log, on standard error.")

@@ -3,6 +3,7 @@
 #include "app/core.hpp"
 #include "app/descriptor_shares.hpp"
 #include "app/operations.hpp"
+#include "app/stop_schedule.hpp"
 #include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "eventlog/scavenger.hpp"
@@ -82,8 +83,9 @@ base::result<std::unique_ptr<store_server>> store_server::start(const data_folde
 
 void store_server::stop() {
     parts& p = *parts_;
+    const stop_schedule schedule(p.options.server.stop_timeout);
     if (std::exchange(p.serving, false)) {
-        p.protocol->stop(p.options.server.stop_timeout);
+        p.protocol->stop(stop_schedule::left_until(schedule.services()));
     }
     if (p.control != nullptr) {
         p.engine.run(p.control->stop());

@@ -23,7 +23,7 @@ public:
     store_server(const store_server&) = delete;
     store_server& operator=(const store_server&) = delete;
 
-    // Lets running calls finish (up to server.stop_timeout_ms). Blocks.
+    // Lets running calls finish; the whole stop has server.stop_timeout_ms. Blocks.
     void stop();
 
     [[nodiscard]] std::string connection_string() const;

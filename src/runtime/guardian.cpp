@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <dirent.h>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <sys/socket.h>
@@ -63,6 +64,7 @@ struct guardian::state {
     mutable std::mutex mutex; // guards what follows
     bool closed = false;      // by us
     bool lost = false;
+    bool ending = false; // a deadline was set
     std::uint64_t next_id = 1;
     std::map<std::uint64_t, std::weak_ptr<child_process::state>> children;
 
@@ -222,7 +224,7 @@ base::result<child_process> guardian::spawn(process_spec spec) {
     child->owner = state_;
     {
         const std::lock_guard lock(state_->mutex);
-        if (state_->closed || state_->lost) {
+        if (state_->closed || state_->lost || state_->ending) {
             return base::fail(base::errc::cancelled, "The guardian process has ended.");
         }
         child->id = state_->next_id++;
@@ -260,15 +262,38 @@ pid_t guardian::pid() const {
     return state_->pid;
 }
 
-void guardian::shut_down() {
-    {
-        const std::lock_guard lock(state_->mutex);
-        if (std::exchange(state_->closed, true)) {
-            return;
-        }
+void guardian::end_by(std::chrono::steady_clock::time_point deadline) {
+    using std::chrono::milliseconds;
+    const auto left =
+        std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    protocol::request request{protocol::request_kind::limit};
+    request.grace_ms = static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(left, 0, std::numeric_limits<std::int32_t>::max()));
+    const std::lock_guard lock(state_->mutex);
+    state_->ending = true;
+    if (!state_->closed && !state_->lost) {
+        (void)state_->send(request); // lost meanwhile: its children end by themselves
     }
-    ::shutdown(state_->socket, SHUT_WR); // the guardian sees the end, replies still come
-    state_->reader.join();               // ends with the guardian
+}
+
+bool guardian::ending() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->ending;
+}
+
+void guardian::begin_shut_down() {
+    const std::lock_guard lock(state_->mutex);
+    if (!std::exchange(state_->closed, true)) {
+        ::shutdown(state_->socket, SHUT_WR); // the guardian sees the end, replies still come
+    }
+}
+
+void guardian::shut_down() {
+    begin_shut_down();
+    if (!state_->reader.joinable()) {
+        return;
+    }
+    state_->reader.join(); // ends with the guardian
     while (waitpid(state_->pid, nullptr, 0) < 0 && errno == EINTR) {
     }
 }

@@ -58,8 +58,17 @@ public:
     [[nodiscard]] bool lost() const;
     [[nodiscard]] pid_t pid() const;
 
-    // Ends every child that still runs, by its plan, and waits for the guardian's end. A spawn() on
-    // another thread fails from then on.
+    // Sets a deadline for everything it started: what still runs then is killed, with whatever it
+    // has started in turn, also if it is stopped (SIGSTOP) or does not follow its plan. Nothing is
+    // spawned from now on. The earliest deadline counts. Does not wait. Thread-safe.
+    void end_by(std::chrono::steady_clock::time_point deadline);
+    // Whether end_by() was called.
+    [[nodiscard]] bool ending() const;
+
+    // Begins to end every child that still runs, by its plan; does not wait. A spawn() fails from
+    // then on. Thread-safe.
+    void begin_shut_down();
+    // begin_shut_down(), then waits for the guardian's end. One thread.
     void shut_down();
 
     struct state; // of guardian.cpp

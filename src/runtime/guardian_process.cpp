@@ -128,6 +128,9 @@ public:
                 receive();
             }
             escalate();
+            if (is_overdue()) {
+                overdue_ = kill_all();
+            }
         }
         sweep();
     }
@@ -142,7 +145,13 @@ private:
     };
 
     int timeout_ms() const {
-        auto wait = std::chrono::milliseconds(60'000);
+        using std::chrono::milliseconds;
+        auto wait = milliseconds(60'000);
+        if (limit_) {
+            wait = std::min(wait, std::chrono::ceil<milliseconds>(*limit_ - steady_clock::now()));
+        } else if (overdue_) {
+            wait = milliseconds(20);
+        }
         for (const auto& [id, c] : children_) {
             if (c.stopping) {
                 wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(
@@ -203,6 +212,11 @@ private:
         }
         if (request->kind == protocol::request_kind::spawn) {
             spawn(request->id, request->spec);
+            return;
+        }
+        if (request->kind == protocol::request_kind::limit) {
+            const auto due = steady_clock::now() + std::chrono::milliseconds(request->grace_ms);
+            limit_ = std::min(limit_.value_or(due), due);
             return;
         }
         const auto found = children_.find(request->id);
@@ -267,6 +281,28 @@ private:
         }
     }
 
+    // Whether the deadline has passed and there may be something left to kill.
+    bool is_overdue() {
+        if (limit_ && *limit_ <= steady_clock::now()) {
+            limit_.reset();
+            overdue_ = true;
+        }
+        return overdue_;
+    }
+
+    // Children with their process groups, and the orphans that their ends leave behind, which may
+    // have groups of their own: a stopped process (SIGSTOP) is killed too. False: nothing is left.
+    bool kill_all() {
+        for (const auto& [id, c] : children_) {
+            (void)kill(-c.pid, SIGKILL);
+        }
+        const auto left = children_of(getpid());
+        for (const pid_t pid : left) {
+            (void)kill(pid, SIGKILL);
+        }
+        return !left.empty();
+    }
+
     // Orphans of the children were adopted by this process (it is their sub-reaper). Most end by
     // themselves when their parent is gone; the others are ended here.
     static void sweep() {
@@ -287,6 +323,8 @@ private:
     int socket_;
     int signals_;
     bool server_gone_ = false;
+    std::optional<steady_clock::time_point> limit_; // for everything; empty: none, or it has passed
+    bool overdue_ = false;                          // it has passed; children or orphans are left
     std::map<std::uint64_t, child> children_;
     std::string buffer_;
 };

@@ -120,6 +120,7 @@ std::string encode(const request& in) {
     w.number(static_cast<std::uint32_t>(in.kind));
     w.number(in.id);
     w.number(in.signal);
+    w.number(in.grace_ms);
     if (in.kind == request_kind::spawn) {
         write_spec(w, in.spec);
     }
@@ -142,10 +143,11 @@ std::optional<request> decode_request(std::string_view bytes) {
     out.kind = static_cast<request_kind>(r.number<std::uint32_t>());
     out.id = r.number<std::uint64_t>();
     out.signal = r.number<std::uint32_t>();
+    out.grace_ms = r.number<std::uint32_t>();
     if (out.kind == request_kind::spawn) {
         out.spec = read_spec(r);
     }
-    const bool known = out.kind >= request_kind::spawn && out.kind <= request_kind::signal;
+    const bool known = out.kind >= request_kind::spawn && out.kind <= request_kind::limit;
     return r.finished() && known ? std::optional(std::move(out)) : std::nullopt;
 }
 

@@ -66,6 +66,29 @@ TEST_F(guardians, ends_a_process_that_is_stopped) {
     EXPECT_EQ(child.stop().signal, SIGTERM);
 }
 
+TEST_F(guardians, kills_at_its_deadline_what_does_not_end_stopped_grandchildren_too) {
+    auto spec =
+        shell("setsid sh -c 'echo $$; kill -STOP $$' & trap '' TERM; wait; sleep 1000", log_);
+    spec.stop_plan = {{SIGTERM, 1h}};
+    auto child = spawn(spec);
+    ASSERT_TRUE(eventually([&] { return text_of(log_).ends_with("\n"); }));
+    const auto grandchild = identity_of(std::stoi(text_of(log_))).value();
+    guardian_->end_by(std::chrono::steady_clock::now() + 100ms);
+    child.terminate();
+    EXPECT_EQ(child.wait(patience)->signal, SIGKILL);
+    EXPECT_TRUE(eventually([&] { return !is_running(grandchild); }));
+    EXPECT_EQ(guardian_->spawn(shell("true")).error().code, base::errc::cancelled);
+    EXPECT_EQ(kill(guardian_->pid(), 0), 0); // it goes on until it is shut down
+}
+
+TEST_F(guardians, lets_what_ends_before_the_deadline_end_by_its_plan) {
+    auto child = spawn(shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done", log_));
+    ASSERT_TRUE(eventually([&] { return text_of(log_) == "ready\n"; }));
+    guardian_->end_by(std::chrono::steady_clock::now() + 1h);
+    EXPECT_EQ(child.stop().code, 7);
+    guardian_->shut_down(); // does not wait for the deadline
+}
+
 TEST_F(guardians, runs_under_another_account) {
     const auto nobody = find_account("nobody");
     if (geteuid() != 0 || !nobody) {
@@ -163,6 +186,9 @@ TEST(guardian_protocol_messages, come_back_as_they_went) {
         EXPECT_FALSE(guardian_protocol::decode_request(bytes.substr(0, size)).has_value());
     }
     EXPECT_FALSE(guardian_protocol::decode_request(bytes + "x").has_value());
+    const guardian_protocol::request limit{.kind = guardian_protocol::request_kind::limit,
+                                           .grace_ms = 80};
+    EXPECT_EQ(guardian_protocol::decode_request(encode(limit)).value().grace_ms, 80u);
 }
 
 } // namespace

@@ -204,6 +204,12 @@ base::status managed_postgres::wait_ready() {
     return state_->process->wait_ready();
 }
 
+void managed_postgres::begin_stop() {
+    if (state_->process != nullptr) {
+        state_->process->begin_stop();
+    }
+}
+
 void managed_postgres::stop() {
     if (state_->process != nullptr) {
         state_->process->stop();

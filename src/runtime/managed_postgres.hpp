@@ -45,7 +45,8 @@ public:
     // log and where the log is. From then on it is restarted whenever it ends.
     [[nodiscard]] base::status wait_ready();
 
-    void stop(); // fast shutdown; waits
+    void begin_stop(); // does not wait
+    void stop();       // fast shutdown; waits
 
     // After begin(), also while it is down. Connections are superusers' (`immortal`).
     [[nodiscard]] std::string uri() const;

@@ -187,6 +187,12 @@ base::status managed_redis::wait_ready() {
     return state_->process->wait_ready();
 }
 
+void managed_redis::begin_stop() {
+    if (state_->process != nullptr) {
+        state_->process->begin_stop();
+    }
+}
+
 void managed_redis::stop() {
     if (state_->process != nullptr) {
         state_->process->stop();

@@ -36,7 +36,8 @@ public:
     // Waits until it answers. Errors: unavailable, with the reason and where its log is. From then
     // on it is restarted whenever it ends.
     [[nodiscard]] base::status wait_ready();
-    void stop(); // waits
+    void begin_stop(); // does not wait
+    void stop();       // waits
 
     // unix:///path/to.sock, percent-encoded; after begin().
     [[nodiscard]] std::string uri() const;

@@ -183,7 +183,13 @@ void supervised_process::state::run() {
             set(service_state::ready);
             const auto ready_at = steady_clock::now();
             const std::uint64_t log_start = size_of(options.log_file);
-            problem = ended_sentence(watch(), log_start);
+            const exit_status end = watch();
+            problem = ended_sentence(end, log_start);
+            if (parent.ending() && end.signal == SIGKILL) {
+                base::log_warning("runtime", options.name +
+                                                 " did not end in time and was killed; it "
+                                                 "recovers at its next start");
+            }
             if (steady_clock::now() - ready_at >= options.steady_after) {
                 pause_length = options.pause_first;
             }
@@ -196,7 +202,7 @@ void supervised_process::state::run() {
                 break;
             }
         }
-        if (!was_ready || parent.lost()) {
+        if (!was_ready || parent.lost() || parent.ending()) {
             set(service_state::failed, *problem);
             return;
         }
@@ -240,15 +246,17 @@ base::status supervised_process::wait_ready() {
                                                    : state_->now.message);
 }
 
-void supervised_process::stop() {
-    {
-        const std::lock_guard lock(state_->mutex);
-        state_->stopping = true;
-        if (state_->child) {
-            state_->child->terminate();
-        }
-        state_->changed.notify_all();
+void supervised_process::begin_stop() {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+    if (state_->child) {
+        state_->child->terminate();
     }
+    state_->changed.notify_all();
+}
+
+void supervised_process::stop() {
+    begin_stop();
     if (state_->thread.joinable()) {
         state_->thread.join();
     }

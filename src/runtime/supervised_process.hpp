@@ -60,7 +60,9 @@ public:
     // Waits until it is ready for the first time. Errors: unavailable, with a sentence that holds
     // the reason from its log and says where the log is. Blocks.
     [[nodiscard]] base::status wait_ready();
-    // Ends it by its stop plan and waits. Blocks. Not started again.
+    // Begins its stop plan; does not wait. Not started again.
+    void begin_stop();
+    // begin_stop(), then waits for the end. Blocks.
     void stop();
 
     [[nodiscard]] service_status status() const;
