@@ -6,6 +6,7 @@
 #include "app/reload.hpp"
 #include "app/server.hpp"
 #include "app/startup.hpp"
+#include "app/stop_schedule.hpp"
 #include "app/tool.hpp"
 #include "app/version.hpp"
 #include "base/json.hpp"
@@ -131,19 +132,25 @@ base::result<std::unique_ptr<server>> start_and_announce(const data_folder& fold
     return started;
 }
 
+// What a start waits for ends, and so does the start.
+void give_up(runtime::guardian& parent, const settings& options) {
+    parent.end_by(stop_schedule(options.server.stop_timeout).services());
+    parent.begin_shut_down();
+}
+
 int serve_until_stopped(const data_folder& folder, runtime::guardian& parent,
                         const settings& options, const configuration& source,
                         const stop_signals& signals, bool as_json) {
     signal_orders orders;
     auto started = await_start<server>(
         [&] { return start_and_announce(folder, parent, options, as_json); },
-        [&] { parent.shut_down(); }, // what the start waits for ends, and so does the start
+        {.begin = [&] { give_up(parent, options); }, .finish = [&] { parent.shut_down(); }},
         signals, orders);
-    if (!started) {
-        return report(started.error());
+    if (!started) { // a stop was asked for, and is what came about
+        return report(started.error(), orders.stop ? exit_success : exit_failure);
     }
     if (*started == nullptr) {
-        return report({base::errc::cancelled, "stopped before it was up."});
+        return exit_success;
     }
     server& running = **started;
     reloader again(

@@ -42,13 +42,13 @@ int serve_store(const data_folder& folder, const settings& options, const config
     signal_orders orders;
     const bool tls = protocol.server.tls.has_value();
     auto started = await_start<store_server>(
-        [&] { return store_server::start(folder, options, std::move(protocol)); }, [] {}, signals,
-        orders);
-    if (!started) {
-        return report(started.error());
+        [&] { return store_server::start(folder, options, std::move(protocol)); },
+        {.begin = [] {}, .finish = [] {}}, signals, orders); // it has no children
+    if (!started) { // a stop was asked for, and is what came about
+        return report(started.error(), orders.stop ? exit_success : exit_failure);
     }
     if (*started == nullptr) {
-        abandon_start();
+        return exit_success;
     }
     store_server& running = **started;
     if (!announce(screen_text(folder, running.connection_string(), as_json))) {
