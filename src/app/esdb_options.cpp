@@ -42,7 +42,6 @@ base::result<esdb::protocol_settings> esdb_options(const settings& options) {
     out.server.message_limit = in.message_timeout;
     out.server.answer_limit = in.answer_timeout;
     out.server.receiving_max = in.receiving_max;
-    out.server.appending_max = in.appending_max;
     out.advertised_host = in.advertised_host;
     out.group_bytes_max = in.group_bytes_max;
     if (in.tls_certificate.empty() != in.tls_key.empty()) {

@@ -55,7 +55,6 @@ esdb_settings read_esdb(const base::config& c) {
             .message_timeout = millis(c, "esdb.message_timeout_ms"),
             .answer_timeout = millis(c, "esdb.answer_timeout_ms"),
             .receiving_max = whole<std::size_t>(c, "esdb.receiving_max"),
-            .appending_max = whole<std::size_t>(c, "esdb.appending_max"),
             .tls_certificate = c.text("esdb.tls_certificate"),
             .tls_key = c.text("esdb.tls_key"),
             .tls_client_authority = c.text("esdb.tls_client_authority"),

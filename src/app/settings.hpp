@@ -52,7 +52,6 @@ struct esdb_settings {
     milliseconds message_timeout{};
     milliseconds answer_timeout{};
     std::size_t receiving_max = 0;
-    std::size_t appending_max = 0;
     std::string tls_certificate; // files; empty: no TLS
     std::string tls_key;
     std::string tls_client_authority;

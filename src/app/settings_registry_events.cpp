@@ -115,16 +115,10 @@ void add_esdb_limit_keys(config_registry& registry) {
               .maximum = 86'400'000})
         .add({.name = "esdb.receiving_max",
               .fallback = whole(16),
-              .doc = "Requests of AppendRecords that come in at once; with TLS a quarter of them "
-                     "for one login. The others wait.",
+              .doc = "Requests of AppendRecords and AppendSession that begin to come in at once; "
+                     "with TLS a quarter of them for one login at one address. The others wait.",
               .minimum = 1,
-              .maximum = 4'096})
-        .add({.name = "esdb.appending_max",
-              .fallback = whole(256),
-              .doc = "Appends sent in several messages that come in at once; with TLS a quarter "
-                     "of them for one login. The others wait.",
-              .minimum = 1,
-              .maximum = 8'192});
+              .maximum = 4'096});
 }
 
 void add_event_log_keys(config_registry& registry) {

@@ -158,15 +158,14 @@ void call_driver::cut_off() {
             self->cancel_.emit(asio::cancellation_type::terminal);
         }
         if (self->write_.outstanding || self->finishing_) {
-            self->drop_unread();
+            self->drop_unread(refusal::not_ready());
         }
     });
 }
 
-void call_driver::drop_unread() {
+void call_driver::drop_unread(const rpc_status& status) {
     // The one way past a message that the client does not take. TryCancel() would tell the client
     // that the call was cancelled, and official clients connect again only when it was unavailable.
-    const rpc_status status = refusal::not_ready();
     (void)grpc_call_cancel_with_status(context_.c_call(),
                                        static_cast<grpc_status_code>(status.code),
                                        status.message.c_str(), nullptr);

@@ -11,15 +11,16 @@
 //     counted        an entry in the ledger, by address and kind
 //     authenticated  counted by login too
 //     let in         the method's rule, before a byte of the request is received
-//     received       a deadline for each message; a place at a gate (receive_gate) for payload;
-//                    what comes in without a place is measured meanwhile (connection_meter), and
-//                    charged
+//     received       a deadline for each message; a place at a gate (receive_gate) for a large one
+//                    to begin with; what comes in without a place is measured meanwhile
+//                    (connection_meter), and charged
 //     admitted       the method's rule, on the streams that the message names
 //     accepted       accepted_work: what a stop waits for
 //     carried out    the handler's own business
 //     ended          the status is sent
 //
 // An answer that the client does not take ends the call after a while, unless it is one that lasts.
+// It is told so: a status can go out past the data that wait.
 #pragma once
 
 #include "esdb/call.hpp"
@@ -55,8 +56,7 @@ struct call_host {
     const method_table* methods = nullptr;
     authorizer* rules = nullptr;
     caller_ledger* callers = nullptr;
-    receive_gate* gate = nullptr;        // of large requests
-    receive_gate* append_gate = nullptr; // of an append's messages but the first
+    receive_gate* gate = nullptr; // of large messages
     connection_meter* meter = nullptr;
     std::size_t message_size_max = 0;
     std::chrono::milliseconds first_message_limit{}; // for the first message
@@ -101,8 +101,7 @@ public:
 
 private:
     using time_point = std::chrono::steady_clock::time_point;
-    class gate_place;
-    class measured_read;
+    class incoming_read;
 
     // A message that ends its call.
     struct message_refused : std::exception {
@@ -127,7 +126,7 @@ private:
 
     void* begin(operation& op);
     // Ends a call whose client does not take what was sent, with a status all the same.
-    void drop_unread();
+    void drop_unread(const rpc_status& status);
     void settle(operation& op, bool ok);       // from any thread
     awaitable<bool> completion(operation& op); // throws operation_aborted if cancelled, or late_
     void resume_cancelled(operation& op, std::uint64_t wait); // on the strand
@@ -144,6 +143,8 @@ private:
     [[nodiscard]] std::optional<rpc_status> status_of_failure(const std::exception_ptr& failure);
     awaitable<void> enter_gate(receive_gate& gate);
     [[nodiscard]] receive_gate* gate_of_next() const; // null: none
+    [[nodiscard]] bool is_next_timed() const;         // else it may come at any time
+    [[nodiscard]] bool is_next_payload() const;       // of an append
     [[nodiscard]] std::chrono::milliseconds limit_of_next() const;
     void watch(time_point due);
     void look_at_deadlines();
@@ -181,8 +182,9 @@ private:
     std::uint64_t delivered_ = 0; // on the connection, when the present message began to come in
     shared_charge answer_charge_;
     shared_charge incoming_charge_; // for what has come of a message; null: nothing worth it
-    std::size_t received_ = 0;      // messages
-    std::size_t working_ = 0;       // accepted_work objects
+    incoming_read* incoming_read_ = nullptr; // the present one
+    std::size_t received_ = 0;               // messages
+    std::size_t working_ = 0;                // accepted_work objects
     call_headers headers_;
     principal caller_;
     const method* method_ = nullptr;

@@ -20,83 +20,87 @@ constexpr std::size_t window_bytes = 256u << 10; // of a message that nobody has
 
 } // namespace
 
-// A place at a gate while a read is under way, given back when the message is there.
-class call_driver::gate_place {
+// One read. A large message may have a place at the gate, for a moment after it was asked for: most
+// come in as a whole in that time, and who sends nothing holds up nobody for longer. What comes
+// without a place is measured, and charged.
+class call_driver::incoming_read {
 public:
-    explicit gate_place(call_driver& owner) : owner_(owner) {}
-    ~gate_place() {
-        if (gate_ != nullptr) {
-            gate_->leave(owner_.visitor_);
-            if (owner_.connection_ != nullptr) {
-                owner_.connection_->change_reads(0, -1);
-            }
-        }
-    }
-    gate_place(const gate_place&) = delete;
-    gate_place& operator=(const gate_place&) = delete;
-    void hold(receive_gate* gate) {
-        gate_ = gate;
-        if (owner_.connection_ != nullptr) {
-            owner_.connection_->change_reads(0, 1);
-        }
-    }
-
-private:
-    call_driver& owner_;
-    receive_gate* gate_ = nullptr;
-};
-
-// A read without a place: what its connection carries meanwhile is measured, and charged.
-class call_driver::measured_read {
-public:
-    explicit measured_read(call_driver& owner) : owner_(owner) {}
-    ~measured_read() {
-        if (begun_) {
+    explicit incoming_read(call_driver& owner) : owner_(owner) { owner.incoming_read_ = this; }
+    ~incoming_read() {
+        leave_gate();
+        if (measured_) {
             owner_.connection_->change_reads(-1, 0);
-            owner_.look_due_ = time_point::max();
             owner_.incoming_charge_.reset();
         }
+        owner_.look_due_ = time_point::max();
+        owner_.incoming_read_ = nullptr;
     }
-    measured_read(const measured_read&) = delete;
-    measured_read& operator=(const measured_read&) = delete;
-    void begin() {
-        const auto old =
-            owner_.connection_ == nullptr ? std::nullopt : owner_.connection_->unexplained();
-        if (!old) {
-            return;
+    incoming_read(const incoming_read&) = delete;
+    incoming_read& operator=(const incoming_read&) = delete;
+
+    // `gate`: where there is a place for it; null: there is none.
+    void begin(receive_gate* gate) {
+        gate_ = gate;
+        metered_connection* const connection = owner_.connection_.get();
+        const auto old = connection == nullptr ? std::nullopt : connection->lately_unexplained();
+        if (old) {
+            owner_.old_bytes_ = *old;
+            owner_.look_due_ = std::chrono::steady_clock::now() + look_interval;
+            owner_.watch(owner_.look_due_);
         }
-        begun_ = true;
-        owner_.connection_->change_reads(1, 0);
-        owner_.old_bytes_ = *old;
-        owner_.look_due_ = std::chrono::steady_clock::now() + look_interval;
-        owner_.watch(owner_.look_due_);
+        if (gate != nullptr && connection != nullptr) {
+            connection->change_reads(0, 1);
+        } else if (gate == nullptr && old) {
+            measure();
+        }
+    }
+    // It has had its moment. A connection that is not measured keeps the place.
+    void give_up_place() {
+        if (gate_ != nullptr) {
+            leave_gate();
+            measure();
+        }
     }
 
 private:
+    void measure() {
+        measured_ = true;
+        owner_.connection_->change_reads(1, 0);
+    }
+    void leave_gate() {
+        receive_gate* const gate = std::exchange(gate_, nullptr);
+        if (gate == nullptr) {
+            return;
+        }
+        gate->leave(owner_.visitor_);
+        if (owner_.connection_ != nullptr) {
+            owner_.connection_->change_reads(0, -1);
+        }
+    }
+
     call_driver& owner_;
-    bool begun_ = false;
+    receive_gate* gate_ = nullptr; // that it has a place at
+    bool measured_ = false;
 };
 
-// The first message of anything but a large request comes at once where the client is honest; where
-// it is not, the quota bounds it. If it took a place, those who send nothing would shut out those
-// who do.
 receive_gate* call_driver::gate_of_next() const {
-    switch (method_->receives) {
-    case intake::large:
-        return received_ == 0 ? host_.gate : nullptr;
-    case intake::messages:
-        return received_ > 0 ? host_.append_gate : nullptr;
-    case intake::large_messages:
-        return host_.append_gate;
-    default:
-        return nullptr;
-    }
+    const bool large = method_->receives == intake::large_messages ||
+                       (method_->receives == intake::large && received_ == 0);
+    return large ? host_.gate : nullptr;
+}
+
+bool call_driver::is_next_payload() const {
+    return method_->receives == intake::large || method_->receives == intake::large_messages ||
+           (method_->receives == intake::messages && received_ > 0);
 }
 
 // Of a method without an end only the first message has a deadline.
+bool call_driver::is_next_timed() const {
+    return received_ == 0 || is_next_payload();
+}
+
 std::chrono::milliseconds call_driver::limit_of_next() const {
-    const bool payload = received_ > 0 || method_->receives == intake::large ||
-                         method_->receives == intake::large_messages;
+    const bool payload = received_ > 0 || is_next_payload();
     return payload ? host_.message_limit : host_.first_message_limit;
 }
 
@@ -125,13 +129,17 @@ void call_driver::look_at_deadlines() {
     }
     if (look_due_ <= now) {
         look_due_ = now + look_interval;
+        incoming_read_->give_up_place();
         look_at_incoming();
     }
     if (answer_due_ <= now) {
         answer_due_ = time_point::max();
         base::log_debug("esdb", "a client does not take its answer",
                         {{"method", context_.method()}, {"peer", headers_.peer}});
-        context_.TryCancel(); // what waits is dropped; a status could not be sent either
+        drop_unread(refusal::too_late(
+            fmt::format("The client took nothing of the answer for {} ms "
+                        "(esdb.answer_timeout_ms): take it sooner, or read less at once.",
+                        host_.answer_limit.count())));
     }
     const auto next = std::min({due_, answer_due_, look_due_});
     if (next != time_point::max()) {
@@ -144,8 +152,13 @@ void call_driver::explain_rest(const rpc_status& status) {
     if (connection_ == nullptr || (received_ > 0 && !read_.outstanding && status.is_ok())) {
         return;
     }
-    const bool gated = read_.outstanding && gate_of_next() != nullptr;
-    connection_->explain(gated ? host_.message_size_max : window_bytes);
+    std::size_t rest = window_bytes;
+    if (read_.outstanding && is_next_payload()) {
+        const std::uint64_t told = connection_->unexplained().value_or(0);
+        const std::uint64_t grown = told - std::min(told, old_bytes_);
+        rest = std::max<std::size_t>(rest, std::min<std::uint64_t>(grown, host_.message_size_max));
+    }
+    connection_->explain(rest);
 }
 
 void call_driver::end_wait() {
@@ -169,7 +182,7 @@ void call_driver::look_at_incoming() {
     const auto reads = connection_->reads_under_way();
     const std::uint64_t others = reads.gated > 0 ? host_.message_size_max : 0;
     const std::uint64_t grown = *told - old_bytes_;
-    const bool unlimited = received_ > 0;
+    const bool unlimited = !is_next_timed();
     if (grown <= free_bytes + others) {
         if (incoming_charge_ != nullptr && unlimited) {
             due_ = time_point::max();
@@ -207,7 +220,7 @@ void call_driver::expect_message(std::chrono::milliseconds limit) {
 
 // Returns with a place; leaves none behind when it throws.
 awaitable<void> call_driver::enter_gate(receive_gate& gate) {
-    visitor_.login = caller_.name;
+    visitor_.caller = caller_.name + '\n' + address_of_peer(headers_.peer);
     visitor_.granted = [self = shared_from_this()] { self->settle(self->place_, true); };
     if (gate.enter(visitor_)) {
         visitor_.granted = nullptr;
@@ -235,17 +248,14 @@ awaitable<void> call_driver::enter_gate(receive_gate& gate) {
 awaitable<std::optional<grpc::ByteBuffer>> call_driver::read() {
     std::optional<grpc::ByteBuffer> message;
     {
-        gate_place place(*this);
-        measured_read measured(*this);
-        if (receive_gate* const gate = gate_of_next(); gate != nullptr) {
+        incoming_read reading(*this);
+        receive_gate* const gate = gate_of_next();
+        if (gate != nullptr) {
             co_await enter_gate(*gate);
-            place.hold(gate);
-        } else {
-            measured.begin();
         }
+        reading.begin(gate);
         // Waiting in line is not the client's doing: its time begins here.
-        if (received_ == 0 || method_->receives == intake::messages ||
-            method_->receives == intake::large_messages) {
+        if (is_next_timed()) {
             expect_message(limit_of_next());
         }
         incoming_.Clear();

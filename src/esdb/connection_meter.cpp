@@ -15,6 +15,7 @@ namespace immortal::esdb {
 namespace {
 
 constexpr std::size_t sweep_interval = 256; // connections
+constexpr std::chrono::milliseconds moment{100};
 
 // The system's answer as it is since Linux 4.1; the library's type ends sooner.
 struct long_tcp_info {
@@ -76,6 +77,15 @@ void metered_connection::explain_message(std::size_t bytes) {
 
 std::optional<std::uint64_t> metered_connection::unexplained() {
     const std::lock_guard lock(mutex_);
+    return look();
+}
+
+std::optional<std::uint64_t> metered_connection::lately_unexplained() {
+    const std::lock_guard lock(mutex_);
+    return std::chrono::steady_clock::now() - looked_ < moment ? std::optional(seen_) : look();
+}
+
+std::optional<std::uint64_t> metered_connection::look() {
     long_tcp_info told{};
     socklen_t size = sizeof told;
     if (getsockopt(socket_, IPPROTO_TCP, TCP_INFO, &told, &size) != 0 || size < sizeof told) {
@@ -86,7 +96,9 @@ std::optional<std::uint64_t> metered_connection::unexplained() {
     }
     const std::uint64_t received = told.bytes_received;
     explained_ = std::min(explained_, received);
-    return received - explained_;
+    looked_ = std::chrono::steady_clock::now();
+    seen_ = received - explained_;
+    return seen_;
 }
 
 bool metered_connection::is_open() const {

@@ -4,6 +4,7 @@
 // are not complete.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -29,6 +30,8 @@ public:
     void explain_answer(std::size_t bytes) { explain(bytes / 256 + 64); }
     // What came and is not explained. Empty: the connection is closed, or the system does not tell.
     [[nodiscard]] std::optional<std::uint64_t> unexplained();
+    // The same, as it was a moment ago: for each message the system would be asked too often.
+    [[nodiscard]] std::optional<std::uint64_t> lately_unexplained();
     [[nodiscard]] bool is_open() const;
 
     // Reads under way, those that are measured and those that hold a place at a gate instead; and
@@ -42,11 +45,15 @@ public:
     [[nodiscard]] reads reads_under_way() const;
 
 private:
+    [[nodiscard]] std::optional<std::uint64_t> look(); // the lock is held
+
     const int socket_;
     const std::uint64_t cookie_;
     mutable std::mutex mutex_; // guards what follows
     std::uint64_t explained_ = 0;
     reads reads_;
+    std::chrono::steady_clock::time_point looked_{}; // the last time,
+    std::uint64_t seen_ = 0;                         // and what was not explained then
 };
 
 // The connections of a server, by their peers as gRPC names them. Thread-safe.

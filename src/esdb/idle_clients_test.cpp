@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <grpcpp/generic/generic_stub.h>
+#include <thread>
 
 namespace immortal::esdb {
 namespace {
@@ -72,6 +73,30 @@ TEST_F(idle_clients, an_answer_that_nobody_takes_ends_its_call) {
         ASSERT_TRUE(raw.turn());
     }
     EXPECT_EQ(server_->calls(), 1u) << "they hold nothing any more";
+}
+
+// And its client is told why, though it takes nothing.
+TEST_F(idle_clients, who_takes_no_answer_is_told_which_limit_ended_the_call) {
+    methods_.add(Monitoring::service_full_name(), "Stats",
+                 {.serve = &flood, .access = access_rule::everybody()});
+    auto settings = test_settings();
+    settings.answer_limit = milliseconds(300);
+    start(settings);
+    const auto stub = Monitoring::NewStub(channel_);
+    const auto context = make_context();
+    const auto reader = stub->Stats(context.get(), {});
+    client::monitoring::StatsResp message;
+    ASSERT_TRUE(reader->Read(&message));
+    const auto until = std::chrono::steady_clock::now() + patience / 4;
+    while (server_->calls() > 0 && std::chrono::steady_clock::now() < until) {
+        std::this_thread::sleep_for(milliseconds(10));
+    }
+    while (reader->Read(&message)) { // what had come before
+    }
+    const auto status = reader->Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+    EXPECT_NE(status.error_message().find("esdb.answer_timeout_ms"), std::string::npos)
+        << status.error_message();
 }
 
 TEST_F(idle_clients, a_stop_waits_for_accepted_work_alone) {

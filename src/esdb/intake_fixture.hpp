@@ -75,12 +75,13 @@ protected:
 
     // The largest growth of the process while `calls` clients send a message each but for its last
     // byte, until the server has ended every call.
-    std::size_t growth_of_stalled(const char* method, int calls) {
+    std::size_t growth_of_stalled(const char* method, int calls,
+                                  const std::optional<std::string>& first = std::nullopt) {
         const std::size_t before = resident_bytes();
         std::size_t most = before;
         raw_client raw(node_->port());
         for (int i = 0; i < calls; ++i) {
-            raw.begin(method, 64 * mebibyte);
+            raw.begin(method, 64 * mebibyte, {}, first);
         }
         const auto until = std::chrono::steady_clock::now() + patience;
         while (raw.open_calls() > 0 && std::chrono::steady_clock::now() < until && raw.turn()) {

@@ -16,8 +16,8 @@ namespace immortal::esdb {
 // long as the client likes is cancelled at once.
 enum class duration : std::uint8_t { ends_by_itself, lasts };
 
-// What its messages are like: how long one may take to come, how large it may be, and how many come
-// at once (receive_gate).
+// What its messages are like: how long one may take to come, how large it may be, and whether only
+// so many begin to come at once (receive_gate: the large ones).
 enum class intake : std::uint8_t {
     small,          // one request of at most small_message_max bytes
     large,          // one request that carries the payload

@@ -88,13 +88,8 @@ struct protocol_server::parts {
             settings.security
                 ? caller_limits::divided(settings.calls_max, settings.unfinished_bytes_max)
                 : caller_limits::undivided(settings.calls_max, settings.unfinished_bytes_max);
-        if (settings.security) {
-            out.receiving_login_max = std::max<std::size_t>(1, out.receiving_max / 4);
-            out.appending_login_max = std::max<std::size_t>(1, out.appending_max / 4);
-        } else {
-            out.receiving_login_max = out.receiving_max;
-            out.appending_login_max = out.appending_max;
-        }
+        out.receiving_caller_max =
+            settings.security ? std::max<std::size_t>(1, out.receiving_max / 4) : out.receiving_max;
         // What is a little too large is received, and refused by its proper name.
         const std::size_t bytes = settings.append.bytes();
         out.message_size_max = bytes + bytes / 4 + eventlog::event_size_max / 16;

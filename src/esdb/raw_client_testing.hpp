@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <netinet/in.h>
+#include <optional>
 #include <poll.h>
 #include <string>
 #include <string_view>
@@ -24,15 +25,19 @@ class raw_client {
 public:
     using headers = std::vector<std::pair<std::string, std::string>>;
 
-    // Connects to the loopback port. `window`: bytes of each answer that the client takes.
-    explicit raw_client(std::uint16_t port, std::uint32_t window = 65'535)
+    // Connects to the loopback port. `window`: bytes of each answer that the client takes;
+    // `source`: its own loopback address.
+    explicit raw_client(std::uint16_t port, std::uint32_t window = 65'535,
+                        const char* source = "127.0.0.1")
         : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        address.sin_port = htons(port);
+        EXPECT_EQ(inet_pton(AF_INET, source, &address.sin_addr), 1);
         // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the interface is C
         const auto* where = reinterpret_cast<const sockaddr*>(&address);
+        EXPECT_EQ(::bind(fd_, where, sizeof address), 0);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(port);
         EXPECT_EQ(::connect(fd_, where, sizeof address), 0);
         out_ = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         std::string settings("\0\x04", 2); // INITIAL_WINDOW_SIZE
@@ -44,10 +49,10 @@ public:
     raw_client& operator=(const raw_client&) = delete;
 
     // Begins a call and announces one message of `message_bytes`; all of it is sent, as far as the
-    // server takes it, but for its last byte. Zero: nothing is announced. `before`: an empty
-    // message as a whole comes first.
+    // server takes it, but for its last byte. Zero: nothing is announced. `first`: a message that
+    // comes first, as a whole.
     void begin(const std::string& path, std::size_t message_bytes, const headers& more = {},
-               bool before = false) {
+               const std::optional<std::string>& first = std::nullopt) {
         std::string block;
         for (const auto& [name, value] : headers{{":method", "POST"},
                                                  {":scheme", "http"},
@@ -63,7 +68,12 @@ public:
         frame(1, 4, next_, block); // HEADERS, END_HEADERS
         call one{.window = initial_window_};
         if (message_bytes > 0) {
-            one.start = std::string(before ? 6 : 1, '\0');
+            if (first) {
+                one.start = std::string(1, '\0');
+                put(one.start, first->size(), 4);
+                one.start += *first;
+            }
+            one.start += '\0';
             put(one.start, message_bytes, 4);
             one.left = one.start.size() + message_bytes - 1;
         }

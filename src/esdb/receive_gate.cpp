@@ -9,8 +9,8 @@ namespace immortal::esdb {
 bool receive_gate::enter(visitor& one) {
     const std::lock_guard lock(mutex_);
     IMMORTAL_ASSERT(!one.waiting_);
-    line& own = lines_[one.login];
-    if (free_ > 0 && own.inside < places_of_login_) {
+    line& own = lines_[one.caller];
+    if (free_ > 0 && own.inside < places_of_caller_) {
         --free_;
         ++own.inside;
         return true;
@@ -26,7 +26,7 @@ bool receive_gate::withdraw(visitor& one) {
     if (!one.waiting_) {
         return false;
     }
-    const auto own = lines_.find(one.login);
+    const auto own = lines_.find(one.caller);
     own->second.waiting.erase(one.place_);
     one.waiting_ = false;
     if (own->second.inside == 0 && own->second.waiting.empty()) {
@@ -45,7 +45,7 @@ receive_gate::visitor* receive_gate::next() {
             candidate = lines_.begin();
         }
         line& own = candidate->second;
-        if (own.waiting.empty() || own.inside >= places_of_login_) {
+        if (own.waiting.empty() || own.inside >= places_of_caller_) {
             continue;
         }
         visitor* const first = own.waiting.front();
@@ -63,7 +63,7 @@ void receive_gate::leave(const visitor& one) {
     std::function<void()> granted;
     {
         const std::lock_guard lock(mutex_);
-        const auto own = lines_.find(one.login);
+        const auto own = lines_.find(one.caller);
         IMMORTAL_ASSERT(own != lines_.end());
         IMMORTAL_ASSERT(own->second.inside > 0);
         --own->second.inside;

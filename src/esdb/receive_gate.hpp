@@ -1,7 +1,7 @@
-// How many messages are being received at once. gRPC takes a message as a whole, up to the largest
-// that is allowed, before anybody sees a byte of it; so what it may hold for us is bounded by the
-// number of reads that are under way, in total and for one login. Whoever finds no place waits in
-// line; logins take turns.
+// How many large messages begin to come in at once. gRPC takes a message as a whole, up to the
+// largest that is allowed, before anybody sees a byte of it, and what came is known only a while
+// later; until then the number of reads that are under way bounds it, in total and for one caller.
+// Whoever finds no place waits in line; callers take turns.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +16,13 @@ namespace immortal::esdb {
 // Thread-safe. Outlives those who wait.
 class receive_gate {
 public:
-    receive_gate(std::size_t places, std::size_t places_of_login)
-        : free_(places), places_of_login_(places_of_login) {}
+    receive_gate(std::size_t places, std::size_t places_of_caller)
+        : free_(places), places_of_caller_(places_of_caller) {}
 
     // One who wants a place; at most once in line at a time. `granted` is called by whoever leaves,
     // on its thread.
     struct visitor {
-        std::string login;
+        std::string caller;
         std::function<void()> granted;
 
     private:
@@ -49,9 +49,9 @@ private:
 
     std::mutex mutex_; // guards what follows
     std::size_t free_;
-    const std::size_t places_of_login_;
-    lines lines_;      // of logins that are in or in line
-    std::string turn_; // the login that went in last
+    const std::size_t places_of_caller_;
+    lines lines_;      // of callers that are in or in line
+    std::string turn_; // the caller that went in last
 };
 
 } // namespace immortal::esdb

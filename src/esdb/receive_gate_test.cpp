@@ -9,16 +9,16 @@ namespace {
 
 class receive_gate_test : public testing::Test {
 protected:
-    receive_gate::visitor visitor_of(const std::string& login) {
+    receive_gate::visitor visitor_of(const std::string& caller) {
         receive_gate::visitor one;
-        one.login = login;
-        one.granted = [this, login] { granted_.push_back(login); };
+        one.caller = caller;
+        one.granted = [this, caller] { granted_.push_back(caller); };
         return one;
     }
     std::vector<std::string> granted_;
 };
 
-TEST_F(receive_gate_test, one_login_leaves_places_to_others) {
+TEST_F(receive_gate_test, one_caller_leaves_places_to_others) {
     receive_gate gate(3, 2);
     auto a = visitor_of("a"), b = visitor_of("a"), c = visitor_of("a"), d = visitor_of("d");
     EXPECT_TRUE(gate.enter(a) && gate.enter(b));
@@ -33,7 +33,7 @@ TEST_F(receive_gate_test, one_login_leaves_places_to_others) {
     gate.leave(a);
 }
 
-TEST_F(receive_gate_test, logins_take_turns) {
+TEST_F(receive_gate_test, callers_take_turns) {
     receive_gate gate(1, 1);
     auto first = visitor_of("a"), a = visitor_of("a"), b = visitor_of("b"), c = visitor_of("c"),
          last = visitor_of("a");

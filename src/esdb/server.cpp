@@ -64,8 +64,7 @@ struct server::state {
     state(runtime::engine& engine, server_settings given, const method_table& methods,
           authorizer& rules)
         : settings(std::move(given)), callers(settings.callers),
-          gate(settings.receiving_max, settings.receiving_login_max),
-          append_gate(settings.appending_max, settings.appending_login_max),
+          gate(settings.receiving_max, settings.receiving_caller_max),
           certificates(settings.tls ? std::make_shared<certificate_source>(*settings.tls)
                                     : nullptr) {
         host.executor = engine.executor();
@@ -73,7 +72,6 @@ struct server::state {
         host.rules = &rules;
         host.callers = &callers;
         host.gate = &gate;
-        host.append_gate = &append_gate;
         host.meter = &meter;
         host.message_size_max = settings.message_size_max;
         host.first_message_limit = settings.first_message_limit;
@@ -104,7 +102,6 @@ struct server::state {
     server_settings settings;
     caller_ledger callers;
     receive_gate gate;
-    receive_gate append_gate;
     connection_meter meter;
     const std::shared_ptr<certificate_source> certificates; // null: no TLS
     call_host host;

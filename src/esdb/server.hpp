@@ -35,10 +35,8 @@ struct server_settings {
     caller_limits callers = {};               // beyond them a call is answered UNAVAILABLE
     std::size_t message_size_max = 81u << 20; // bytes of one received message
     std::size_t receive_bytes_max = 512u << 20; // what gRPC may hold of messages that come in
-    std::size_t receiving_max = 16;             // large requests that come in at once,
-    std::size_t receiving_login_max = 16;       // for one login
-    std::size_t appending_max = 256;            // appends that are written message by message,
-    std::size_t appending_login_max = 256;      // for one login
+    std::size_t receiving_max = 16;             // large messages that begin to come in at once,
+    std::size_t receiving_caller_max = 16;      // for one login at one address
     milliseconds first_message_limit{10'000};   // from the beginning of a call
     milliseconds message_limit{30'000};         // for each further message, or one with payload
     milliseconds answer_limit{120'000};         // for one message of an answer to be taken
