@@ -271,9 +271,8 @@ TEST_F(server_test, stopping_cuts_off_a_client_that_does_not_read) {
     StatsResp message;
     while (reader->Read(&message)) { // what had come before
     }
-    const auto status = reader->Finish();
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << "so that it connects again";
-    EXPECT_EQ(status.error_message(), "Server Is Not Ready");
+    // So that it connects again. The connection may end before the sentence has gone out.
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 // Two cancellations of one wait: the later one must not reach the wait that follows it.
