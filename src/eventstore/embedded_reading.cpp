@@ -152,6 +152,11 @@ eventlog::record_filter record_filter_of(event_filter filter) {
     };
 }
 
+std::size_t bytes_of(const recorded_event& event) {
+    return event.data.size() + event.metadata.size() +
+           (event.link_target ? bytes_of(*event.link_target) : 0);
+}
+
 page_reading::page_reading(eventlog::log& log, std::string stream, revision from, direction way,
                            std::size_t count_max)
     : log_(log), stream_(std::move(stream)), view_(eventlog::view_of(stream_)), place_(from),
@@ -166,7 +171,7 @@ base::result<bool> page_reading::step() {
     if (was_empty && !page_.events.empty()) {
         page_.next_readable = page_.events.front().revision;
     }
-    if (page_.end || page_.events.size() >= count_max_) {
+    if (page_.end || page_.events.size() >= count_max_ || bytes_ >= page_bytes) {
         return true;
     }
     // Where events were removed, a page has fewer than it asks for.
@@ -174,6 +179,11 @@ base::result<bool> page_reading::step() {
     const std::uint64_t looked =
         way_ == direction::forwards ? place_.value - begin : begin - place_.value;
     return !page_.events.empty() && looked >= count_max_;
+}
+
+void page_reading::take(recorded_event event) {
+    bytes_ += bytes_of(event);
+    page_.events.push_back(std::move(event));
 }
 
 base::status page_reading::read_stream() {
@@ -189,7 +199,9 @@ base::status page_reading::read_stream() {
         page_.soft_deleted = slice->soft_deleted;
         page_.next_readable = slice->next_readable;
     }
-    std::ranges::move(slice->events, std::back_inserter(page_.events));
+    for (recorded_event& event : slice->events) {
+        take(std::move(event));
+    }
     return {};
 }
 
@@ -205,7 +217,7 @@ base::status page_reading::read_view() {
     page_.end = slice->end;
     place_.value = slice->next;
     for (auto& [number, event] : slice->entries) {
-        page_.events.push_back(make_view_event(stream_, number, std::move(event)));
+        take(make_view_event(stream_, number, std::move(event)));
     }
     if (page_.events.empty() && page_.last && way_ == direction::forwards) {
         page_.next_readable = revision{page_.last->value + 1};

@@ -14,6 +14,9 @@ inline constexpr eventlog::read_bounds slice_bounds{
 
 [[nodiscard]] eventlog::record_filter record_filter_of(event_filter filter);
 
+// Of its contents, and of what it leads to where it brings that along.
+[[nodiscard]] std::size_t bytes_of(const recorded_event& event);
+
 // One page of a stream or view, read slice by slice. `log` outlives it; one thread at a time.
 class page_reading {
 public:
@@ -31,6 +34,7 @@ public:
 private:
     [[nodiscard]] base::status read_stream();
     [[nodiscard]] base::status read_view();
+    void take(recorded_event event);
 
     eventlog::log& log_;
     const std::string stream_;
@@ -39,6 +43,7 @@ private:
     const direction way_;
     const std::size_t count_max_;
     stream_page page_;
+    std::size_t bytes_ = 0; // of its events
 };
 
 // Follows links within `log`, which outlives it.

@@ -200,7 +200,7 @@ public:
         all_page page;
         page.next = from;
         auto where = eventlog::read_start::anywhere;
-        for (;;) {
+        for (std::size_t bytes = 0;;) {
             auto slice = hold_([&] {
                 return log_.read_all(page.next, way, count_max - page.events.size(), wanted,
                                      slice_bounds.bytes, where, slice_bounds.records);
@@ -209,10 +209,13 @@ public:
                 co_return base::fail(std::move(slice.error()));
             }
             where = eventlog::read_start::boundary;
-            std::ranges::move(slice->events, std::back_inserter(page.events));
+            for (recorded_event& event : slice->events) {
+                bytes += bytes_of(event);
+                page.events.push_back(std::move(event));
+            }
             page.next = slice->next;
             page.end = slice->end;
-            if (page.end || page.events.size() >= count_max) {
+            if (page.end || page.events.size() >= count_max || bytes >= page_bytes) {
                 co_return page;
             }
             co_await others();

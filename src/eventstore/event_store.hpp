@@ -48,6 +48,9 @@ struct resolved_event {
     std::optional<recorded_event> link;  // empty: it was no link
 };
 
+// Of an embedded store: a page with so many bytes of events ends, however many more are asked for.
+inline constexpr std::size_t page_bytes = 4u << 20;
+
 struct all_page {
     std::vector<recorded_event> events;
     base::position next; // read from here for the following page
@@ -124,7 +127,8 @@ public:
     virtual awaitable<base::result<append_outcome>> append(std::vector<stream_write> writes,
                                                            append_terms terms = {}) = 0;
 
-    // `count_max` >= 1. A stream without events gives an empty page. Views
+    // `count_max` >= 1. A stream without events gives an empty page; one of large events may give
+    // fewer than `count_max` though it has more (page_bytes), at least one. Views
     // (eventlog/system_view.hpp: `$ce-x`,
     // `$et-x`, `$bc-x`, `$streams`, `$category-x`) are read like streams and give link events.
     // Errors: deleted (tombstoned), invalid_argument, unavailable, corrupt.
@@ -144,6 +148,7 @@ public:
     resolve_links(std::vector<recorded_event> events) = 0;
 
     // Forwards: events at or after `from`. Backwards: events before `from`. Only durable events.
+    // Of large events a page may have fewer than `count_max`, as above.
     virtual awaitable<base::result<all_page>>
     read_all(base::position from, direction way, std::size_t count_max, all_filter filter = {}) = 0;
 

@@ -188,5 +188,40 @@ TEST_F(read_slices_test, tells_the_longest_hold) {
     EXPECT_GT(metrics_.make_gauge("immortal_eventstore_read_hold_max_seconds", "").value(), 0.0);
 }
 
+// A page of large events ends when it has enough of them, and the following one goes on there.
+TEST_F(read_slices_test, a_page_is_bounded_in_bytes) {
+    clock_.counting = false;
+    constexpr std::uint64_t large = 30;
+    for (std::uint64_t i = 0; i < large; ++i) {
+        append("large-1", "L", std::string(1u << 20u, 'x'));
+    }
+    for (const char* stream : {"large-1", "$et-L"}) {
+        for (base::revision from{0}; from.value < large;) {
+            const auto page = run(store_->read_stream(stream, from, direction::forwards, 32));
+            ASSERT_TRUE(page && !page->events.empty());
+            EXPECT_LE(page->events.size(), 6u);
+            EXPECT_EQ(page->events.front().revision, from);
+            from.value += page->events.size();
+            EXPECT_EQ(page->end, from.value == large);
+        }
+        const auto back = run(store_->read_stream(stream, {large}, direction::backwards, 32));
+        ASSERT_TRUE(back);
+        EXPECT_LE(back->events.size(), 6u);
+    }
+    const eventstore::all_filter filter{.type_prefixes = {"L"}};
+    std::size_t seen = 0;
+    for (base::position from{0};;) {
+        const auto page = run(store_->read_all(from, direction::forwards, 32, filter));
+        ASSERT_TRUE(page);
+        EXPECT_LE(page->events.size(), 6u);
+        seen += page->events.size();
+        from = page->next;
+        if (page->end) {
+            break;
+        }
+    }
+    EXPECT_EQ(seen, large);
+}
+
 } // namespace
 } // namespace immortal::eventstore
