@@ -87,10 +87,12 @@ void add_esdb_limit_keys(config_registry& registry) {
               .maximum = 600'000})
         .add({.name = "esdb.unfinished_bytes_max",
               .fallback = 512 * mebibyte,
-              .doc = "Bytes that unfinished appends and half-sent messages of all clients hold "
-                     "together, and as many again that answers hold. With TLS one "
-                     "login or address may hold half of it, all without a login together a "
-                     "sixteenth.",
+              .doc =
+                  "Bytes that unfinished appends and half-sent messages of all clients hold "
+                  "together, as many again that answers of reads hold, and half as many those of "
+                  "subscriptions. With TLS one "
+                  "login or address may hold half of it, all without a login together a "
+                  "sixteenth.",
               .minimum = static_cast<double>(mebibyte)})
         .add({.name = "esdb.receive_bytes_max",
               .fallback = 512 * mebibyte,
@@ -109,8 +111,8 @@ void add_esdb_limit_keys(config_registry& registry) {
               .maximum = 600'000})
         .add({.name = "esdb.answer_timeout_ms",
               .fallback = whole(120'000),
-              .doc = "A read whose client takes nothing for this long is ended; subscriptions are "
-                     "not.",
+              .doc = "A read whose client takes nothing for this long is ended; a subscription "
+                     "only if others wait for the room that it holds.",
               .minimum = 100,
               .maximum = 86'400'000})
         .add({.name = "esdb.receiving_max",

@@ -1,6 +1,7 @@
 // Bounds on the memory that requests hold: of one login, of one address, and of all together.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -27,24 +28,29 @@ public:
     void give_back(std::size_t bytes) { left_.fetch_add(bytes); }
     [[nodiscard]] std::size_t left() const { return left_.load(); }
 
+    // How many wait for room here.
+    void begin_wait() { waiting_.fetch_add(1); }
+    void end_wait() { waiting_.fetch_sub(1); }
+    [[nodiscard]] bool is_wanted() const { return waiting_.load() > 0; }
+
 private:
     std::atomic<std::size_t> left_;
+    std::atomic<std::size_t> waiting_{0};
 };
 
 using byte_accounts = std::vector<std::shared_ptr<byte_account>>;
 
 // What one request holds, charged to several accounts at once. Shared by everybody who keeps the
 // bytes: the accounts get them back when the last one lets go, on any thread, and even after the
-// server is gone. grow() is for one thread at a time.
+// server is gone. Changed by one thread at a time.
 class byte_charge {
 public:
     explicit byte_charge(byte_accounts accounts) : accounts_(std::move(accounts)) {}
     byte_charge(const byte_charge&) = delete;
     byte_charge& operator=(const byte_charge&) = delete;
     ~byte_charge() {
-        for (const auto& account : accounts_) {
-            account->give_back(held_);
-        }
+        end_wait();
+        give_back();
     }
 
     // False: an account has no room, and nothing changes.
@@ -60,10 +66,46 @@ public:
         held_ += bytes;
         return true;
     }
+    // The same, for who comes again until there is room: until then, or until give_back(), the
+    // account that has none is wanted.
+    [[nodiscard]] bool grow_or_wait(std::size_t bytes) {
+        end_wait();
+        if (grow(bytes)) {
+            return true;
+        }
+        const auto full = std::ranges::find_if(
+            accounts_, [bytes](const auto& one) { return one->left() < bytes; });
+        if (full != accounts_.end()) { // else there is room by now
+            wanted_ = *full;
+            wanted_->begin_wait();
+        }
+        return false;
+    }
+    // All of it.
+    void give_back() {
+        end_wait();
+        for (const auto& account : accounts_) {
+            account->give_back(held_);
+        }
+        held_ = 0;
+    }
     [[nodiscard]] std::size_t held() const { return held_; }
+    // Whether somebody waits for room that this could give back.
+    [[nodiscard]] bool is_wanted() const {
+        return held_ > 0 &&
+               std::ranges::any_of(accounts_, [](const auto& one) { return one->is_wanted(); });
+    }
 
 private:
+    void end_wait() {
+        if (wanted_ != nullptr) {
+            wanted_->end_wait();
+            wanted_.reset();
+        }
+    }
+
     byte_accounts accounts_;
+    std::shared_ptr<byte_account> wanted_; // null: nothing is waited for
     std::size_t held_ = 0;
 };
 

@@ -61,7 +61,8 @@ public:
     [[nodiscard]] virtual shared_charge make_charge() = 0;
 
     // For what the answer holds until the client has taken it, on accounts of the caller beside
-    // those of requests. One for the whole call; the call keeps it to its end.
+    // those of requests. One for the whole call; the call keeps it to its end. A call that lasts
+    // may stand still for as long as its client likes, unless it holds what others wait for.
     [[nodiscard]] virtual shared_charge answer_charge() = 0;
 
     // A stop waits for what was accepted and for nothing else: see accepted_work. False: the server

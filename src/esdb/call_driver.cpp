@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "esdb/message_parts.hpp"
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
@@ -223,7 +224,7 @@ awaitable<bool> call_driver::write(grpc::ByteBuffer message, more then) {
     if (connection_ != nullptr) {
         connection_->explain_answer(message.Length());
     }
-    if (!lasts_) {
+    if (!lasts_ || (answer_charge_ != nullptr && answer_charge_->held() > 0)) {
         expect_progress();
     }
     stream_.Write(message, options, begin(write_));
@@ -383,6 +384,11 @@ awaitable<void> call_driver::run() {
     }
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     due_ = time_point::max();
+    lasts_ = false;
+    if (last_ && last_->Length() > unlooked_bytes_max && !answer_charge()->grow(last_->Length())) {
+        last_.reset();
+        status = refusal::too_busy();
+    }
     if (write_.outstanding) { // a cancelled handler left it; gRPC wants it ended first
         expect_progress();
         (void)co_await completion(write_);

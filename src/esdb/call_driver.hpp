@@ -153,6 +153,8 @@ private:
     void end_wait(); // for a place or a message, which is late
     void expect_message(std::chrono::milliseconds limit);
     void expect_progress(); // of what is written, from now on
+    void look_at_answer();
+    [[nodiscard]] bool may_stand_still() const; // though nothing of its answer is taken
     awaitable<rpc_status> serve_guarded();
     void read_headers();
     void finish(rpc_status status);

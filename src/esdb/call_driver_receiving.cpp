@@ -12,7 +12,8 @@ namespace immortal::esdb {
 
 namespace {
 
-constexpr std::chrono::milliseconds look_interval{250}; // at what comes in without a place
+constexpr std::chrono::milliseconds look_interval{250};    // at what comes in without a place
+constexpr std::chrono::milliseconds still_interval{5'000}; // at subscriptions that stand still
 // What a connection may hold before anybody is charged: a window that nobody reads, frames that
 // belong to no message.
 constexpr std::uint64_t free_bytes = 1u << 20;
@@ -133,18 +134,31 @@ void call_driver::look_at_deadlines() {
         look_at_incoming();
     }
     if (answer_due_ <= now) {
-        answer_due_ = time_point::max();
-        base::log_debug("esdb", "a client does not take its answer",
-                        {{"method", context_.method()}, {"peer", headers_.peer}});
-        drop_unread(refusal::too_late(
-            fmt::format("The client took nothing of the answer for {} ms "
-                        "(esdb.answer_timeout_ms): take it sooner, or read less at once.",
-                        host_.answer_limit.count())));
+        look_at_answer();
     }
     const auto next = std::min({due_, answer_due_, look_due_});
     if (next != time_point::max()) {
         watch(next);
     }
+}
+
+bool call_driver::may_stand_still() const {
+    return lasts_ && !(answer_charge_ != nullptr && answer_charge_->is_wanted());
+}
+
+void call_driver::look_at_answer() {
+    if (may_stand_still()) {
+        answer_due_ =
+            std::chrono::steady_clock::now() + std::min(host_.answer_limit, still_interval);
+        return;
+    }
+    answer_due_ = time_point::max();
+    base::log_debug("esdb", "a client does not take its answer",
+                    {{"method", context_.method()}, {"peer", headers_.peer}});
+    drop_unread(refusal::too_late(
+        fmt::format("The client took nothing of the answer for {} ms (esdb.answer_timeout_ms): "
+                    "take it sooner, or read less at once.",
+                    host_.answer_limit.count())));
 }
 
 // What came for a call and was never read as a message.

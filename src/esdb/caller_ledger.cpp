@@ -21,6 +21,14 @@ std::size_t part_of(std::size_t total, std::size_t divisor) {
     return std::max<std::size_t>(1, total / divisor);
 }
 
+std::size_t answer_bytes(std::size_t bytes_max) {
+    return std::max(bytes_max, answer_bytes_min);
+}
+
+std::size_t lasting_bytes(std::size_t bytes_max) {
+    return std::max(bytes_max / 2, answer_bytes_min);
+}
+
 std::size_t index_of(call_kind kind) {
     return static_cast<std::size_t>(kind);
 }
@@ -53,8 +61,8 @@ std::size_t caller_limits::of_kind(call_kind kind, std::size_t total) {
 
 caller_ledger::caller_ledger(const caller_limits& limits)
     : limits_(limits), whole_(std::make_shared<byte_account>(limits.bytes_max)),
-      whole_answers_(std::make_shared<byte_account>(std::max(limits.bytes_max, answer_bytes_min))) {
-}
+      whole_answers_(std::make_shared<byte_account>(answer_bytes(limits.bytes_max))),
+      whole_lasting_(std::make_shared<byte_account>(lasting_bytes(limits.bytes_max))) {}
 
 caller_ledger::~caller_ledger() {
     IMMORTAL_ASSERT(all_.sum() == 0);
@@ -100,11 +108,17 @@ std::unique_ptr<caller_ledger::entry> caller_ledger::open(const std::string& add
     ++all_.calls[index_of(kind)];
     // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the constructor is private
     std::unique_ptr<entry> made(new entry(*this, address, kind));
-    made->accounts_ = {whole_, account_of(used.bytes, limits_.caller_bytes_max)};
-    made->answer_accounts_ = {
-        whole_answers_,
-        account_of(used.answers, std::max(limits_.caller_bytes_max, answer_bytes_min))};
+    made->accounts_ = {whole_};
+    made->answer_accounts_ = {whole_answers_};
+    made->lasting_accounts_ = {whole_lasting_};
+    add_accounts(*made, used, limits_.caller_bytes_max);
     return made;
+}
+
+void caller_ledger::add_accounts(entry& one, usage& used, std::size_t bytes_max) {
+    one.accounts_.push_back(account_of(used.bytes, bytes_max));
+    one.answer_accounts_.push_back(account_of(used.answers, answer_bytes(bytes_max)));
+    one.lasting_accounts_.push_back(account_of(used.lasting, lasting_bytes(bytes_max)));
 }
 
 std::size_t caller_ledger::calls() const {
@@ -134,6 +148,7 @@ void caller_ledger::close(entry& ending) {
     const std::lock_guard lock(mutex_);
     ending.accounts_.clear();
     ending.answer_accounts_.clear();
+    ending.lasting_accounts_.clear();
     IMMORTAL_ASSERT(all_.calls[index_of(ending.kind_)] > 0);
     --all_.calls[index_of(ending.kind_)];
     leave(addresses_, ending.address_, ending.kind_);
@@ -160,10 +175,8 @@ bool caller_ledger::entry::identify(const std::string& login) {
     usage& used = all.logins_[login];
     ++used.calls[index_of(kind_)];
     login_ = login;
-    const std::size_t bytes_max =
-        login.empty() ? all.limits_.anonymous_bytes_max : all.limits_.caller_bytes_max;
-    accounts_.push_back(account_of(used.bytes, bytes_max));
-    answer_accounts_.push_back(account_of(used.answers, std::max(bytes_max, answer_bytes_min)));
+    add_accounts(*this, used,
+                 login.empty() ? all.limits_.anonymous_bytes_max : all.limits_.caller_bytes_max);
     return true;
 }
 
@@ -200,7 +213,8 @@ shared_charge caller_ledger::entry::make_charge() const {
 }
 
 shared_charge caller_ledger::entry::make_answer_charge() const {
-    return std::make_shared<byte_charge>(answer_accounts_);
+    return std::make_shared<byte_charge>(kind_ == call_kind::lasting ? lasting_accounts_
+                                                                     : answer_accounts_);
 }
 
 std::string address_of_peer(const std::string& peer) {

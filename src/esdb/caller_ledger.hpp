@@ -27,7 +27,8 @@ enum class call_kind : std::uint8_t {
     lasting,    // goes on for as long as the client likes: subscriptions, consumers, batch streams
 };
 
-// Numbers of calls; bytes of unfinished requests, and as many of answers that are not taken.
+// Numbers of calls; bytes of unfinished requests, as many of answers that are not taken, and half
+// as many of answers of calls that last.
 struct caller_limits {
     std::size_t calls_max = 8'192;
     std::size_t caller_calls_max = 8'192; // of one login, of one address
@@ -65,7 +66,7 @@ public:
         [[nodiscard]] bool turn(call_kind kind);
         // A new one on the accounts of this caller.
         [[nodiscard]] shared_charge make_charge() const;
-        // The same for its answer, on accounts of their own.
+        // The same for its answer, on accounts of their own: other ones for a call that lasts.
         [[nodiscard]] shared_charge make_answer_charge() const;
 
     private:
@@ -79,6 +80,7 @@ public:
         call_kind kind_;
         byte_accounts accounts_;
         byte_accounts answer_accounts_;
+        byte_accounts lasting_accounts_; // of answers
     };
     // Null: too many calls, of all or of that address.
     [[nodiscard]] std::unique_ptr<entry> open(const std::string& address, call_kind kind);
@@ -91,10 +93,11 @@ private:
     struct usage {
         std::array<std::size_t, kinds> calls{};
         std::weak_ptr<byte_account> bytes;   // of requests, while somebody is charged
-        std::weak_ptr<byte_account> answers; // the same of answers
+        std::weak_ptr<byte_account> answers; // the same of answers,
+        std::weak_ptr<byte_account> lasting; // and of those of calls that last
         [[nodiscard]] std::size_t sum() const { return calls[0] + calls[1] + calls[2]; }
         [[nodiscard]] bool is_over() const {
-            return sum() == 0 && bytes.expired() && answers.expired();
+            return sum() == 0 && bytes.expired() && answers.expired() && lasting.expired();
         }
     };
     using usage_map = std::map<std::string, usage>;
@@ -103,6 +106,7 @@ private:
     [[nodiscard]] std::size_t calls_max_of(const std::string& login) const;
     static std::shared_ptr<byte_account> account_of(std::weak_ptr<byte_account>& known,
                                                     std::size_t bytes_max);
+    static void add_accounts(entry& one, usage& used, std::size_t bytes_max);
     void close(entry& ending);
     void sweep();
     static void leave(usage_map& map, const std::string& key, call_kind kind);
@@ -110,6 +114,7 @@ private:
     const caller_limits limits_;
     const std::shared_ptr<byte_account> whole_;
     const std::shared_ptr<byte_account> whole_answers_;
+    const std::shared_ptr<byte_account> whole_lasting_;
 
     mutable std::mutex mutex_; // guards what follows
     usage all_;

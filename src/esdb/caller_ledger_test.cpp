@@ -72,6 +72,26 @@ TEST(caller_ledger, bytes_are_charged_to_login_address_and_whole) {
     EXPECT_EQ(ledger.bytes_left(), 800u);
 }
 
+TEST(caller_ledger, answers_of_calls_that_last_have_accounts_of_their_own) {
+    constexpr std::size_t mebibyte = 1u << 20;
+    caller_ledger ledger(caller_limits::divided(100, 256 * mebibyte));
+    auto read = ledger.open("a", call_kind::short_call);
+    auto still = ledger.open("a", call_kind::lasting);
+    auto other = ledger.open("a", call_kind::lasting);
+    ASSERT_TRUE(read->identify("u") && still->identify("u") && other->identify("u"));
+    const auto held = still->make_answer_charge();
+    ASSERT_TRUE(held->grow(64 * mebibyte));
+    EXPECT_TRUE(read->make_answer_charge()->grow(128 * mebibyte));
+    EXPECT_FALSE(held->is_wanted());
+    const auto waiting = other->make_answer_charge();
+    EXPECT_FALSE(waiting->grow_or_wait(1));
+    EXPECT_TRUE(held->is_wanted());
+    held->give_back();
+    EXPECT_TRUE(waiting->grow_or_wait(1));
+    ASSERT_TRUE(held->grow(1));
+    EXPECT_FALSE(held->is_wanted()) << "nobody waits any more";
+}
+
 TEST(caller_ledger, bytes_stay_charged_until_the_last_holder_lets_go) {
     caller_ledger ledger(caller_limits::divided(100, 1600));
     std::shared_ptr<const void> kept; // by the log

@@ -13,6 +13,10 @@ namespace {
 
 constexpr std::string_view link_type = "$>";
 
+// Links whose targets are not known yet that are followed at once: each may lead to an event of the
+// largest size.
+constexpr std::size_t unknown_links_max = 4;
+
 bool is_link(const eventstore::recorded_event& event) {
     return event.type == link_type;
 }
@@ -68,7 +72,14 @@ awaitable<base::result<bool>> event_sender::send(std::vector<eventstore::recorde
     }
     for (auto next = events.begin(); next != events.end();) {
         const auto left = static_cast<std::size_t>(events.end() - next);
-        const auto end = next + static_cast<std::ptrdiff_t>(std::min(left, portions_.next()));
+        auto end = next;
+        for (std::size_t count = 0, unknown = 0; count < std::min(left, portions_.next());
+             ++count, ++end) {
+            unknown += is_link(*end) && end->link_target == nullptr ? 1 : 0;
+            if (unknown > unknown_links_max) {
+                break;
+            }
+        }
         auto resolved = co_await resolve({std::move_iterator(next), std::move_iterator(end)});
         if (!resolved) {
             co_return base::fail(std::move(resolved.error()));

@@ -1,5 +1,6 @@
 // PersistentSubscriptions.Read: one consumer. Two coroutines on the call's strand: one sends what
 // the group gives, the other takes the answers.
+#include "esdb/answer_room.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/group_requests.hpp"
 #include "esdb/persistent_service.hpp"
@@ -42,7 +43,8 @@ public:
     consumer_session(call& asked, authorizer& rules, group_name name, esproto::uuid_form form,
                      group_registry::runner_pointer group, std::shared_ptr<group_consumer> consumer)
         : call_(asked), rules_(rules), name_(std::move(name)), form_(form),
-          group_(std::move(group)), consumer_(std::move(consumer)) {}
+          group_(std::move(group)), consumer_(std::move(consumer)),
+          room_(asked.answer_charge(), std::nullopt) {}
     ~consumer_session() { group_->disconnect(*consumer_); }
     consumer_session(const consumer_session&) = delete;
     consumer_session& operator=(const consumer_session&) = delete;
@@ -61,9 +63,12 @@ public:
 private:
     awaitable<rpc_status> deliver() {
         while (auto message = co_await consumer_->next()) {
-            if (!co_await send(call_, co_await to_message(*message))) {
+            // The group's memory counts the event; this is for the copy that waits to be taken.
+            if (!co_await room_.hold(*message->event) ||
+                !co_await send(call_, co_await to_message(*message))) {
                 co_return rpc_status{};
             }
+            room_.leave();
         }
         co_return why_dropped();
     }
@@ -153,6 +158,7 @@ private:
     esproto::uuid_form form_;
     group_registry::runner_pointer group_;
     std::shared_ptr<group_consumer> consumer_;
+    answer_room room_;
     std::map<std::string, bool> rights_; // to the targets of links
 };
 

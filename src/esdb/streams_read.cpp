@@ -1,14 +1,13 @@
 // Streams.Read without subscription, and the service's table of methods.
+#include "esdb/answer_room.hpp"
 #include "esdb/append_outcomes.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/event_sender.hpp"
 #include "esdb/streams_service.hpp"
 #include "esdb/typed_call.hpp"
 #include "esproto/wire/streams.grpc.pb.h"
-#include "runtime/deadline.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 namespace immortal::esdb {
 
@@ -113,58 +112,6 @@ std::optional<std::uint64_t> first_position_to_tell(const read_plan& plan,
                                                                  : std::nullopt;
 }
 
-// Room for what a read holds on its way to the client: its largest page.
-class answer_room {
-public:
-    answer_room(call& asked, std::chrono::milliseconds limit)
-        : charge_(asked.answer_charge()), limit_(limit) {}
-
-    // Until there is room for the page that found none. False: there was none in time.
-    awaitable<bool> wait() {
-        const auto end = std::chrono::steady_clock::now() + limit_;
-        while (!covers(wanted_)) {
-            if (std::chrono::steady_clock::now() >= end) {
-                co_return false;
-            }
-            (void)co_await runtime::wait_for(look_interval);
-        }
-        co_return true;
-    }
-    // False: there is no room now. Drop the page, and read it again after wait().
-    [[nodiscard]] bool take(const std::vector<eventstore::recorded_event>& events) {
-        constexpr std::size_t overhead = 256;
-        std::size_t largest = 0;
-        std::size_t sum = 0;
-        for (const auto& event : events) {
-            const std::size_t bytes =
-                size_of(event) + (event.link_target ? size_of(*event.link_target) : 0) + overhead;
-            sum += bytes;
-            largest = std::max(largest, bytes);
-        }
-        const bool taken = covers(sum);
-        // The first page may be far larger than those that follow once the sizes are known.
-        wanted_ = taken || again_ ? sum : std::max(largest, std::min(sum, small_page));
-        again_ = !taken;
-        return taken;
-    }
-
-private:
-    static constexpr std::chrono::milliseconds look_interval{20};
-    static constexpr std::size_t small_page = 1u << 20;
-
-    static std::size_t size_of(const eventlog::recorded_event& event) {
-        return event.data.size() + event.metadata.size();
-    }
-    bool covers(std::size_t bytes) {
-        return bytes <= charge_->held() || charge_->grow(bytes - charge_->held());
-    }
-
-    const shared_charge charge_;
-    const std::chrono::milliseconds limit_;
-    std::size_t wanted_ = 0;
-    bool again_ = false; // the last page found no room
-};
-
 // Where the page after this one begins; empty: there is none.
 std::optional<base::revision> following(const eventstore::stream_page& page, direction way) {
     if (page.end) {
@@ -185,7 +132,7 @@ std::optional<base::revision> following(const eventstore::stream_page& page, dir
 awaitable<rpc_status> streams_service::read_stream(call& asked, read_plan plan) {
     event_sender sender(context_, asked, plan);
     page_sizer sizer;
-    answer_room room(asked, context_.write_limit);
+    answer_room room(asked.answer_charge(), context_.write_limit);
     std::optional<base::revision> from{{plan.from == read_from::start ? 0
                                         : plan.from == read_from::end ? esproto::value_max
                                                                       : plan.place}};
@@ -238,7 +185,7 @@ awaitable<rpc_status> streams_service::read_stream(call& asked, read_plan plan) 
 awaitable<rpc_status> streams_service::read_all(call& asked, read_plan plan) {
     event_sender sender(context_, asked, plan);
     page_sizer sizer;
-    answer_room room(asked, context_.write_limit);
+    answer_room room(asked.answer_charge(), context_.write_limit);
     const auto head = context_.store.head();
     const base::position end{head ? head->value + 1 : 0};
     base::position from = plan.from == read_from::start ? base::position{0}

@@ -1,5 +1,7 @@
 // Streams.Read as a subscription: catch-up, then live. It reads from the log at the client's pace;
-// a client that is slow is behind, and nothing else.
+// a client that is slow is behind, and nothing else: a page
+// for which there is no room is dropped, and read again.
+#include "esdb/answer_room.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/event_sender.hpp"
 #include "esdb/streams_service.hpp"
@@ -21,7 +23,8 @@ void write_time(base::utc_time time, google::protobuf::Timestamp& out) {
 class follower {
 public:
     follower(const service_context& context, call& asked, const read_plan& plan)
-        : context_(context), call_(asked), plan_(plan), sender_(context, asked, plan) {}
+        : context_(context), call_(asked), plan_(plan), sender_(context, asked, plan),
+          room_(asked.answer_charge(), std::nullopt) {}
 
     awaitable<rpc_status> run() {
         auto opened = co_await open();
@@ -37,11 +40,22 @@ public:
             if (!batch) {
                 co_return to_status(batch.error(), plan_.stream);
             }
+            if (!room_.take(batch->events)) {
+                sizer_.observe(batch->events);
+                *batch = {};
+                source_.reset();
+                if (!co_await room_.wait()) {
+                    co_return rpc_status{};
+                }
+                follow();
+                continue;
+            }
             const auto sent = co_await deliver(std::move(*batch));
             if (!sent) {
                 co_return to_status(sent.error(), plan_.stream);
             }
             alive = *sent;
+            room_.leave();
         }
         co_return rpc_status{};
     }
@@ -58,32 +72,37 @@ private:
             co_return base::fail(base::errc::deleted, "the stream is deleted");
         }
         revision_ = info->soft_deleted ? std::nullopt : info->last;
-        std::optional<base::revision> after;
         if (plan_.from == read_from::end) {
-            after = info->last;
+            after_revision_ = info->last;
         } else if (plan_.from == read_from::place) {
-            after = base::revision{plan_.place};
+            after_revision_ = base::revision{plan_.place};
         }
-        source_ = context_.store.subscribe_stream(plan_.stream, after);
+        follow();
         co_return base::status{};
     }
 
     awaitable<base::status> open_all() {
         const auto head = context_.store.head();
         position_ = head;
-        std::optional<base::position> after;
         if (plan_.from == read_from::end) {
-            after = head;
+            after_position_ = head;
         } else if (plan_.from == read_from::place) {
             if (plan_.place > (head ? head->value : 0)) {
                 co_return base::fail(base::errc::invalid_argument,
                                      "Trying to read from an invalid position.");
             }
-            after = base::position{plan_.place};
+            after_position_ = base::position{plan_.place};
         }
-        source_ = context_.store.subscribe_all(after, plan_.filter ? plan_.filter->filter
-                                                                   : eventstore::all_filter{});
+        follow();
         co_return base::status{};
+    }
+
+    // From where it stands.
+    void follow() {
+        source_ = plan_.all ? context_.store.subscribe_all(after_position_,
+                                                           plan_.filter ? plan_.filter->filter
+                                                                        : eventstore::all_filter{})
+                            : context_.store.subscribe_stream(plan_.stream, after_revision_);
     }
 
     [[nodiscard]] std::size_t considered_wanted() const {
@@ -94,7 +113,10 @@ private:
     awaitable<base::result<bool>> deliver(eventstore::subscription::batch batch) {
         sizer_.observe(batch.events);
         if (!batch.events.empty()) {
-            revision_ = batch.events.back().revision;
+            revision_ = after_revision_ = batch.events.back().revision;
+        }
+        if (!batch.events.empty() || batch.processed.value > 0) { // else nothing was looked at
+            after_position_ = batch.processed;
         }
         if (plan_.all) {
             std::erase_if(batch.events, [](const auto& event) { return !shown_in_all(event); });
@@ -158,6 +180,9 @@ private:
     const read_plan& plan_;
     event_sender sender_;
     page_sizer sizer_;
+    answer_room room_;
+    std::optional<base::revision> after_revision_; // where it stands in a stream,
+    std::optional<base::position> after_position_; // and in everything
     std::unique_ptr<eventstore::subscription> source_;
     std::optional<base::revision> revision_;   // the last one sent, or of the stream at the start
     std::optional<base::position> position_;   // the log's head at the start
