@@ -1,7 +1,5 @@
 #include "app/backing.hpp"
 
-#include "postgres/connection_string.hpp"
-#include "redis/endpoint.hpp"
 #include "runtime/managed_postgres.hpp"
 #include "runtime/managed_redis.hpp"
 
@@ -89,23 +87,6 @@ std::vector<service_line> backing::lines() const {
         out.push_back({"Redis", "given", without_password(given_redis_)});
     }
     return out;
-}
-
-base::status check_addresses(const settings& options) {
-    if (const std::string& uri = options.redis.uri; !uri.empty()) {
-        if (const auto parsed = redis::parse_endpoint(uri); !parsed) {
-            return base::fail(base::errc::invalid_argument,
-                              "redis.uri: " + parsed.error().message + ".");
-        }
-    }
-    const std::string& uri = options.postgres.uri;
-    if (!uri.empty() && !postgres::is_connection_string(uri)) {
-        return base::fail(base::errc::invalid_argument,
-                          "postgres.uri cannot be read; write "
-                          "postgresql://[user[:password]@]host[:port]/database, with odd "
-                          "characters percent-encoded.");
-    }
-    return {};
 }
 
 runtime::resource_needs needs_of(const settings& options, backing::redis_use redis) {

@@ -60,10 +60,6 @@ private:
     std::unique_ptr<runtime::managed_redis> redis_;
 };
 
-// Whether the given addresses of PostgreSQL and Redis can be read at all: for a refusal before
-// anything is started. Errors: invalid_argument, a sentence without the address.
-[[nodiscard]] base::status check_addresses(const settings& options);
-
 // What a process with `options` needs of the machine; `redis` as for backing.
 [[nodiscard]] runtime::resource_needs needs_of(const settings& options, backing::redis_use redis);
 

@@ -74,15 +74,6 @@ base::result<esdb::protocol_settings> esdb_options(const settings& options) {
     return out;
 }
 
-base::status check_esdb(const settings& options) {
-    if (!options.esdb.enabled) {
-        return {};
-    }
-    auto made = esdb_options(options);
-    return made ? esdb::check_listening(made->server.addresses, made->server.port)
-                : base::fail(made.error());
-}
-
 void print_first_password(const std::optional<esdb::first_user>& made) {
     if (!made) {
         return;

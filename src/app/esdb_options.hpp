@@ -11,10 +11,6 @@ namespace immortal::app {
 // operator that names the key and the file.
 [[nodiscard]] base::result<esdb::protocol_settings> esdb_options(const settings& options);
 
-// Before anything is started: most refusals of address and port are seen here, at once. Nothing to
-// refuse when the protocol is not served.
-[[nodiscard]] base::status check_esdb(const settings& options);
-
 // Shows the password of a user that was just made, on standard output, or on standard error if that
 // cannot be written: it is kept nowhere else.
 void print_first_password(const std::optional<esdb::first_user>& made);

@@ -84,20 +84,27 @@ base::result<std::vector<std::string>> trusted_proxies(const http_settings& opti
     return out;
 }
 
-base::status check_http(const http_settings& options) {
-    if (auto proxies = trusted_proxies(options); !proxies) {
-        return base::fail(proxies.error());
+base::status check_address(const std::string& key, const std::string& address) {
+    for (const std::string& one : numeric_addresses(address)) {
+        if (!resolve_numeric(one, "0")) {
+            return base::fail(base::errc::invalid_argument,
+                              key +
+                                  " must be a numeric address, such as 127.0.0.1, or localhost, "
+                                  "and not '" +
+                                  one + "'.");
+        }
     }
+    return {};
+}
+
+base::status check_http(const http_settings& options) {
     const std::string port = std::to_string(options.port);
     base::status missing;
     bool some = false;
     for (const std::string& address : numeric_addresses(options.address)) {
         const auto found = resolve_numeric(address, port);
         if (!found) {
-            return base::fail(base::errc::invalid_argument,
-                              "http.address must be a numeric address, such as 127.0.0.1, or "
-                              "localhost, and not '" +
-                                  address + "'.");
+            return check_address("http.address", address);
         }
         const int reason = options.port == 0 ? 0 : refusal_of(*found);
         if (reason == EAFNOSUPPORT || reason == EADDRNOTAVAIL) {

@@ -18,9 +18,13 @@ namespace immortal::app {
 // sentence that names the one that is not numeric.
 [[nodiscard]] base::result<std::vector<std::string>> trusted_proxies(const http_settings& options);
 
-// Before anything is started: most refusals of address and port are seen here, at once. (The
-// listener itself finds the others.) A loopback address that the machine lacks is no error as long
-// as it has the other one. Errors: a sentence for the operator.
+// Whether the value of `key` is "localhost" or a numeric address. Error: invalid_argument, with a
+// sentence that names the key.
+[[nodiscard]] base::status check_address(const std::string& key, const std::string& address);
+
+// Precondition: check_address(). Before anything is started: most refusals of address and port are
+// seen here, at once. (The listener itself finds the others.) A loopback address that the machine
+// lacks is no error as long as it has the other one. Errors: a sentence for the operator.
 [[nodiscard]] base::status check_http(const http_settings& options);
 
 // For a client on this machine.

@@ -11,10 +11,11 @@ namespace immortal::app {
 
 namespace {
 
-// Keys whose change takes effect at once.
-bool is_live(std::string_view key) {
-    return key == "log.level" || key == "esdb.tls_certificate" || key == "esdb.tls_key" ||
-           key == "esdb.tls_client_authority";
+// Keys whose change takes effect at once; `renews`: certificates are in use and were renewed.
+bool is_live(std::string_view key, bool renews) {
+    return key == "log.level" ||
+           (renews && (key == "esdb.tls_certificate" || key == "esdb.tls_key" ||
+                       key == "esdb.tls_client_authority"));
 }
 
 std::set<std::string> lines_of(const std::string& text) {
@@ -33,8 +34,8 @@ std::string values_of(const configuration& source) {
 
 } // namespace
 
-reloader::reloader(const configuration& source, renewal renew)
-    : source_(source), renew_(std::move(renew)), started_with_(values_of(source)) {}
+reloader::reloader(const configuration& source, server_kind kind, renewal renew)
+    : source_(source), kind_(kind), renew_(std::move(renew)), started_with_(values_of(source)) {}
 
 void reloader::reload() {
     const auto config = load_config(source_.file, source_.flags);
@@ -44,34 +45,34 @@ void reloader::reload() {
         return;
     }
     const settings fresh = read_settings(*config);
-    base::set_log_level(fresh.log_level);
-    if (renew_) {
+    if (auto usable = check_settings(fresh, kind_); !usable) {
+        base::log_error("app", "the configuration stays as it was: a start would refuse it",
+                        {{"why", usable.error().message}});
+        return;
+    }
+    // Whether there is TLS at all is settled at the start.
+    const bool renews = renew_ && !fresh.esdb.tls_certificate.empty();
+    if (renews) {
         auto options = esdb_options(fresh);
-        base::status renewed;
-        if (!options) {
-            renewed = base::fail(options.error());
-        } else if (!options->server.tls) {
-            renewed =
-                base::fail(base::errc::invalid_argument,
-                           "The configuration names none; TLS ends with the next start only.");
-        } else {
-            renewed = renew_(std::move(*options->server.tls));
-        }
+        const auto renewed =
+            options ? renew_(std::move(*options->server.tls)) : base::fail(options.error());
         if (!renewed) {
-            base::log_error("app", "the certificates stay as they were",
+            base::log_error("app", "the configuration stays as it was, and so do the certificates",
                             {{"why", renewed.error().message}});
+            return;
         }
     }
-    report_waiting(*config);
+    base::set_log_level(fresh.log_level);
+    report_waiting(*config, renews);
     base::log_info("app", "the configuration was read again");
 }
 
-void reloader::report_waiting(const base::config& fresh) {
+void reloader::report_waiting(const base::config& fresh, bool renews) {
     const auto before = lines_of(started_with_);
     std::string names;
     for (const std::string& line : lines_of(fresh.describe())) {
         const std::string key = line.substr(0, line.find(' '));
-        if (!before.contains(line) && !is_live(key)) {
+        if (!before.contains(line) && !is_live(key, renews)) {
             names += (names.empty() ? "" : ", ") + key;
         }
     }

@@ -3,6 +3,7 @@
 
 #include "app/cli.hpp"
 #include "app/settings.hpp"
+#include "app/settings_check.hpp"
 #include "base/result.hpp"
 #include "esdb/server.hpp"
 
@@ -12,22 +13,23 @@
 namespace immortal::app {
 
 // The log's level and the contents of the TLS files take effect at once, the latter for new
-// connections; what else has changed is named in the log and waits for the next start. A
-// configuration or a certificate that cannot be used changes nothing, and the log says so. One
-// thread.
+// connections if there is TLS; what else has changed is named in the log and waits for the next
+// start. A configuration that a start would refuse, certificates included, changes nothing, and the
+// log says why. One thread.
 class reloader {
 public:
     using renewal = std::function<base::status(esdb::tls_settings)>;
 
     // `source` is what the server was started with. `renew` empty: nothing is served with TLS.
-    reloader(const configuration& source, renewal renew);
+    reloader(const configuration& source, server_kind kind, renewal renew);
 
     void reload();
 
 private:
-    void report_waiting(const base::config& fresh);
+    void report_waiting(const base::config& fresh, bool renews);
 
     const configuration& source_;
+    server_kind kind_;
     renewal renew_;
     std::string started_with_; // the values in force, a key a line
 };

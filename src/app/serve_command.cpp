@@ -5,6 +5,7 @@
 #include "app/output.hpp"
 #include "app/reload.hpp"
 #include "app/server.hpp"
+#include "app/settings_check.hpp"
 #include "app/startup.hpp"
 #include "app/stop_schedule.hpp"
 #include "app/tool.hpp"
@@ -29,7 +30,9 @@ namespace {
 
 base::status check_ports(const settings& options) {
     auto free = check_http(options.http);
-    return free && options.event_store.uri.empty() ? check_esdb(options) : free;
+    return free && serves_protocol(options, server_kind::game)
+               ? esdb::check_listening(numeric_addresses(options.esdb.address), options.esdb.port)
+               : free;
 }
 
 std::vector<service_line> all_lines(const data_folder& folder, const server& running) {
@@ -154,7 +157,7 @@ int serve_until_stopped(const data_folder& folder, runtime::guardian& parent,
     }
     server& running = **started;
     reloader again(
-        source,
+        source, server_kind::game,
         running.serves_tls()
             ? [&](esdb::tls_settings fresh) { return running.renew_certificates(std::move(fresh)); }
             : reloader::renewal());
@@ -180,8 +183,8 @@ int run_serve(const serve_options& options) {
     if (!loaded) {
         return report(loaded.error(), exit_usage);
     }
-    if (auto readable = check_addresses(*loaded); !readable) {
-        return report(readable.error(), exit_usage);
+    if (auto usable = check_settings(*loaded, server_kind::game); !usable) {
+        return report(usable.error(), exit_usage);
     }
     const auto needs = needs_of(*loaded, backing::redis_use::wanted);
     if (auto enough = runtime::check_resources(needs); !enough) {

@@ -8,6 +8,7 @@
 #include "app/game_streams.hpp"
 #include "app/http_address.hpp"
 #include "app/operations.hpp"
+#include "app/settings_check.hpp"
 #include "app/stop_schedule.hpp"
 #include "app/version.hpp"
 #include "base/log.hpp"
@@ -301,8 +302,7 @@ base::status server::parts::begin(const data_folder& folder) {
 }
 
 base::status server::parts::begin_protocol() {
-    // Clients of a remote store talk to that store.
-    if (!options.esdb.enabled || !options.event_store.uri.empty()) {
+    if (!serves_protocol(options, server_kind::game)) {
         return {};
     }
     auto chosen = esdb_options(options);

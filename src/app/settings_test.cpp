@@ -1,6 +1,7 @@
 #include "app/esdb_options.hpp"
 #include "app/http_address.hpp"
 #include "app/settings.hpp"
+#include "app/settings_check.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -125,6 +126,41 @@ TEST(SettingsTest, an_append_is_bounded_at_the_port_as_in_the_log) {
     EXPECT_EQ(made->append.contents, 5u);
     EXPECT_EQ(made->append.events, 6u);
     EXPECT_EQ(made->append.encoded, 7u);
+}
+
+TEST(SettingsTest, a_configuration_that_cannot_be_used_is_refused_with_its_key) {
+    const std::vector<std::pair<std::string, std::string>> bad = {
+        {"http.trusted_proxies", "proxy.example.com"},
+        {"http.address", "example.com"},
+        {"esdb.address", "example.com"},
+        {"redis.uri", "http://localhost"},
+        {"postgres.uri", "postgresql://%zz"},
+        {"event_store.uri", "http://localhost"},
+        {"esdb.tls_key", "/nowhere/key"},
+        {"server.data", ""},
+    };
+    for (const auto kind : {server_kind::game, server_kind::store}) {
+        const auto loaded = read_settings(*load_config(std::nullopt, {}));
+        EXPECT_TRUE(check_settings(loaded, kind)) << check_settings(loaded, kind).error().message;
+        for (const auto& [key, value] : bad) {
+            const auto config = load_config(std::nullopt, {{"--flag", key, value}});
+            ASSERT_TRUE(config) << key << ": " << config.error().message;
+            const auto refused = check_settings(read_settings(*config), kind);
+            ASSERT_FALSE(refused) << key;
+            EXPECT_THAT(refused.error().message, testing::HasSubstr(key));
+            EXPECT_EQ(refused.error().code, base::errc::invalid_argument);
+        }
+    }
+}
+
+TEST(SettingsTest, certificates_of_a_protocol_that_is_not_served_are_not_looked_at) {
+    const auto config = load_config(std::nullopt, {{"--flag", "esdb.enabled", "false"},
+                                                   {"--flag", "esdb.tls_certificate", "/nowhere"},
+                                                   {"--flag", "esdb.tls_key", "/nowhere"}});
+    ASSERT_TRUE(config);
+    EXPECT_TRUE(check_settings(read_settings(*config), server_kind::game));
+    const auto refused = check_settings(read_settings(*config), server_kind::store);
+    EXPECT_THAT(refused.error().message, testing::HasSubstr("esdb.tls_certificate"));
 }
 
 TEST(SettingsTest, bad_flag_is_a_sentence) {

@@ -3,6 +3,7 @@
 #include "app/esdb_options.hpp"
 #include "app/output.hpp"
 #include "app/reload.hpp"
+#include "app/settings_check.hpp"
 #include "app/startup.hpp"
 #include "app/store_server.hpp"
 #include "app/tool.hpp"
@@ -56,7 +57,7 @@ int serve_store(const data_folder& folder, const settings& options, const config
     }
     print_first_password(running.first_administrator());
     reloader again(
-        source,
+        source, server_kind::store,
         tls ? [&](esdb::tls_settings fresh) { return running.renew_certificates(std::move(fresh)); }
             : reloader::renewal());
     serve_until_stop(signals, orders, [&] { again.reload(); }, [] { return false; });
@@ -73,6 +74,9 @@ int run_store_serve(const serve_options& options) {
     auto loaded = load_settings(options.config, log_use::as_configured);
     if (!loaded) {
         return report(loaded.error(), exit_usage);
+    }
+    if (auto usable = check_settings(*loaded, server_kind::store); !usable) {
+        return report(usable.error(), exit_usage);
     }
     auto protocol = esdb_options(*loaded);
     if (!protocol) {

@@ -1,0 +1,79 @@
+#include "app/settings_check.hpp"
+
+#include "app/esdb_options.hpp"
+#include "app/http_address.hpp"
+#include "esdb/certificates.hpp"
+#include "eventstore/connection_string.hpp"
+#include "postgres/connection_string.hpp"
+#include "redis/endpoint.hpp"
+
+namespace immortal::app {
+
+namespace {
+
+base::status refuse(const std::string& key, const std::string& why) {
+    return base::fail(base::errc::invalid_argument, key + ": " + why);
+}
+
+base::status check_services(const settings& options) {
+    if (const std::string& uri = options.redis.uri; !uri.empty()) {
+        if (const auto parsed = redis::parse_endpoint(uri); !parsed) {
+            return refuse("redis.uri", parsed.error().message + ".");
+        }
+    }
+    if (const std::string& uri = options.postgres.uri;
+        !uri.empty() && !postgres::is_connection_string(uri)) {
+        return base::fail(base::errc::invalid_argument,
+                          "postgres.uri cannot be read; write "
+                          "postgresql://[user[:password]@]host[:port]/database, with odd "
+                          "characters percent-encoded.");
+    }
+    if (const std::string& uri = options.event_store.uri; !uri.empty()) {
+        if (const auto parsed = eventstore::parse_connection_string(uri); !parsed) {
+            return refuse("event_store.uri", parsed.error().message);
+        }
+    }
+    return {};
+}
+
+base::status check_protocol(const settings& options) {
+    const auto made = esdb_options(options);
+    if (!made) {
+        return base::fail(made.error());
+    }
+    if (made->server.tls) {
+        if (auto usable = esdb::check_certificates(*made->server.tls); !usable) {
+            return refuse("esdb.tls_certificate, esdb.tls_key", usable.error().message);
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+bool serves_protocol(const settings& options, server_kind kind) {
+    // Clients of a remote store talk to that store.
+    return kind == server_kind::store || (options.esdb.enabled && options.event_store.uri.empty());
+}
+
+base::status check_settings(const settings& options, server_kind kind) {
+    if (options.server.data.empty()) {
+        return base::fail(base::errc::invalid_argument, "server.data: the name of the data folder "
+                                                        "is empty; name a folder with --data.");
+    }
+    if (auto proxies = trusted_proxies(options.http); !proxies) {
+        return base::fail(proxies.error());
+    }
+    if (auto numeric = check_address("http.address", options.http.address); !numeric) {
+        return numeric;
+    }
+    if (auto numeric = check_address("esdb.address", options.esdb.address); !numeric) {
+        return numeric;
+    }
+    if (auto readable = check_services(options); !readable) {
+        return readable;
+    }
+    return serves_protocol(options, kind) ? check_protocol(options) : base::status();
+}
+
+} // namespace immortal::app
