@@ -2,6 +2,8 @@
 #include "runtime/deadline.hpp"
 #include "runtime/engine.hpp"
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -87,6 +89,45 @@ TEST_F(control, answers_several_at_once) {
 TEST_F(control, nobody_there_is_said) {
     EXPECT_EQ(ask_control(folder_ / "none.sock", {}, [](const json::object&) {}).error().code,
               base::errc::unavailable);
+}
+
+TEST_F(control, a_server_that_is_silent_is_said_to_be_so) {
+    boost::asio::io_context context; // nobody runs it: connections come in, and no answer
+    boost::asio::local::stream_protocol::acceptor silent(
+        context, boost::asio::local::stream_protocol::endpoint((folder_ / "silent").string()));
+    const auto refused = ask_control(
+        folder_ / "silent", {{"to", 1}}, [](const json::object&) {},
+        std::chrono::milliseconds(100));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, base::errc::timeout);
+    EXPECT_NE(refused.error().message.find("does not answer"), std::string::npos);
+}
+
+awaitable<base::result<json::object>> work_long(json::object, item_sink) {
+    (void)co_await runtime::wait_for(std::chrono::milliseconds(2'500));
+    co_return json::object{{"count", 0}};
+}
+
+TEST_F(control, a_server_that_works_long_says_so_meanwhile) {
+    control_server slow(engine_.executor(), folder_ / "slow.sock", work_long);
+    ASSERT_TRUE(slow.start().has_value());
+    std::vector<std::thread> threads;
+    std::atomic<int> good = 0;
+    for (int i = 0; i < 9; ++i) { // one waits for the others
+        threads.emplace_back([&] {
+            good += ask_control(
+                        folder_ / "slow.sock", {{"to", 1}}, [](const json::object&) {},
+                        std::chrono::milliseconds(2'000))
+                            .has_value()
+                        ? 1
+                        : 0;
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    EXPECT_EQ(good, 9);
+    engine_.run(slow.stop());
 }
 
 TEST_F(control, takes_the_place_of_a_leftover_socket) {
