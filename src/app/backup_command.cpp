@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -19,6 +20,7 @@
 #include <poll.h>
 #include <string_view>
 #include <unistd.h>
+#include <vector>
 
 namespace immortal::app {
 
@@ -256,6 +258,34 @@ json::array array_of(const std::vector<std::string>& texts) {
     return out;
 }
 
+// Whether there is a backup of this name. Errors: not_found, with the names that there are.
+base::status check_backup_known(const std::string& name, const std::filesystem::path& place,
+                                eventlog::backup_target& target) {
+    constexpr std::size_t shown_max = 10;
+    const auto entries = eventlog::list_backups(target);
+    if (!entries) {
+        return base::fail(entries.error());
+    }
+    std::vector<std::string> names;
+    for (const eventlog::backup_entry& entry : *entries) {
+        if (entry.name == name) {
+            return {};
+        }
+        names.insert(names.begin(), entry.name);
+    }
+    const std::size_t all = names.size();
+    names.resize(std::min(all, shown_max));
+    const std::string there =
+        all == 0 ? std::string("There is none there.")
+                 : fmt::format("There {} {}{}, the newest first: {}.", all == 1 ? "is" : "are", all,
+                               all > shown_max ? fmt::format(", of which {}", shown_max) : "",
+                               fmt::join(names, ", "));
+    return base::fail(base::errc::not_found,
+                      fmt::format("--backup: there is no backup {} in {}. {} `immortal backup "
+                                  "list --from {}` shows them.",
+                                  name, place.string(), there, place.string()));
+}
+
 int verify(const backup_options& options, eventlog::backup_target& target) {
     base::system_random random;
     progress_line line(!options.json);
@@ -264,11 +294,8 @@ int verify(const backup_options& options, eventlog::backup_target& target) {
     wanted.sample = sample_of(options.sample);
     const auto found = eventlog::check_backups(target, random, wanted);
     if (!found && found.error().code == base::errc::not_found && !options.backup.empty()) {
-        return report(
-            {base::errc::not_found,
-             fmt::format("--backup: there is no backup {} in {}. `immortal backup list "
-                         "--from {}` shows their names.",
-                         options.backup, options.place.string(), options.place.string())});
+        const auto known = check_backup_known(options.backup, options.place, target);
+        return report(known ? found.error() : known.error());
     }
     if (!found) {
         return report(found.error());
@@ -359,6 +386,15 @@ int run_restore(const restore_command_options& options) {
     }
     if (const auto usable = check_restored_apart(options.place, loaded->server.data); !usable) {
         return report(usable.error(), exit_usage);
+    }
+    if (!options.backup.empty()) {
+        base::posix_file_system files;
+        const auto target =
+            eventlog::make_folder_target(files, data_folder::absolute(options.place).string());
+        const auto known = check_backup_known(options.backup, options.place, *target);
+        if (!known) {
+            return report(known.error());
+        }
     }
     const auto done = restore_into(loaded->server.data, options);
     if (!done) {

@@ -75,6 +75,10 @@ core::core(const data_folder& folder, runtime::guardian& parent, const settings&
 base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
                                                const settings& options, backing::redis_use use,
                                                data_folder::when_absent policy) {
+    if (policy == data_folder::when_absent::refuse && options.event_store.uri.empty() &&
+        !data_folder::has_event_log(folder.path())) { // before a PostgreSQL is made for nothing
+        return base::fail(data_folder::no_event_log(folder.path()));
+    }
     std::unique_ptr<core> made(new core(folder, parent, options, use));
     made->engine.start();
     auto store_opened =

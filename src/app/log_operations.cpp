@@ -179,6 +179,11 @@ awaitable<result<json::object>> scavenge_log(eventlog::log& log, json::object re
     options.mode =
         is_dry_run(request) ? eventlog::scavenge_mode::measure : eventlog::scavenge_mode::rewrite;
     const auto id = log.scavenges().start(options);
+    if (!id && id.error().field == "from_segment") {
+        co_return base::fail(base::errc::invalid_argument,
+                             "--from-segment: " + id.error().message +
+                                 ", which is still written to. Nothing was scavenged.");
+    }
     if (!id) {
         co_return base::fail(id.error());
     }

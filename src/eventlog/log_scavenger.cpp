@@ -27,6 +27,13 @@ base::result<std::string> log_scavenger::start(scavenge_options options,
     if (options.threads == 0 || options.threads > threads_max) {
         return fail(errc::invalid_argument, "a scavenge has 1 to 8 threads", {}, "threads");
     }
+    const std::uint32_t last = parts_.segments.all().back()->number();
+    if (options.from_segment > last) {
+        return fail(errc::invalid_argument,
+                    "there is no segment " + std::to_string(options.from_segment) +
+                        ": the last one is " + std::to_string(last),
+                    {}, "from_segment");
+    }
     const std::lock_guard joining(thread_mutex_);
     {
         const std::lock_guard lock(mutex_);

@@ -294,6 +294,15 @@ TEST_F(scavenging, leaves_the_segments_before_the_one_it_is_told) {
     expect_sound();
 }
 
+TEST_F(scavenging, from_a_segment_that_is_not_there_is_refused) {
+    write("s", 60);
+    const auto refused = open_->scavenges().start({.from_segment = 1'000});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, base::errc::invalid_argument);
+    EXPECT_EQ(refused.error().field, "from_segment");
+    EXPECT_EQ(open_->scavenges().status().state, scavenge_state::none);
+}
+
 TEST_F(scavenging, readers_and_writers_go_on_meanwhile) {
     write("s", 100);
     set_metadata("s", R"({"$maxCount":5})");

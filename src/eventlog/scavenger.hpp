@@ -79,7 +79,8 @@ public:
     virtual ~scavenger() = default;
 
     // Begins one and gives its id; does not wait. Errors: already_exists with reason "in_progress"
-    // (one runs: see status()), invalid_argument (options), cancelled (the log is closed).
+    // (one runs: see status()), invalid_argument (options; field "from_segment": the log has no
+    // such segment), cancelled (the log is closed).
     [[nodiscard]] virtual base::result<std::string> start(scavenge_options options,
                                                           scavenge_observer observer = {}) = 0;
     // Asks the one that runs to stop after what it is doing; does not wait. Errors: not_found (none
