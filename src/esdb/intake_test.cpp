@@ -65,7 +65,7 @@ TEST_F(intake_test, many_appends_that_pause_hold_up_no_other) {
 TEST_F(intake_test, large_requests_that_send_nothing_hold_up_no_other) {
     protocol_settings settings;
     settings.server.receiving_max = 2;
-    settings.server.message_limit = std::chrono::hours(1);
+    settings.server.message_limit = settings.server.keepalive_time = std::chrono::hours(1);
     serve(settings);
     raw_client raw(node_->port(), 65'535, "127.0.0.2");
     for (int i = 0; i < 40; ++i) {
@@ -78,6 +78,9 @@ TEST_F(intake_test, large_requests_that_send_nothing_hold_up_no_other) {
     for (int i = 0; i < 3; ++i) {
         const auto records = send_records(10, 1);
         EXPECT_TRUE(records.ok()) << records.error_message();
+    }
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(raw.turn());
     }
     EXPECT_EQ(raw.open_calls(), 80u) << "they go on, without a place";
 }

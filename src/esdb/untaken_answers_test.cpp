@@ -1,5 +1,6 @@
 // What readers that take nothing can make the server hold.
 #include "esdb/intake_fixture.hpp"
+#include "esproto/wire/persistent_subscriptions.grpc.pb.h"
 
 namespace immortal::esdb {
 namespace {
@@ -91,12 +92,81 @@ TEST_F(intake_test, subscriptions_that_nobody_reads_are_bounded_in_bytes) {
     (void)reader->Finish();
     while (idle.front().second->Read(&answer)) { // what had come before
     }
-    EXPECT_EQ(idle.front().second->Finish().error_code(), StatusCode::DEADLINE_EXCEEDED)
-        << "it held what others waited for";
+    const auto ended = idle.front().second->Finish();
+    EXPECT_EQ(ended.error_code(), StatusCode::DEADLINE_EXCEEDED) << "it held what others wanted";
+    EXPECT_NE(ended.error_message().find("esdb.answer_timeout_ms"), std::string::npos)
+        << ended.error_message();
     idle.erase(idle.begin());
     for (const auto& [its, subscription] : idle) {
         its->TryCancel();
         (void)subscription->Finish();
+    }
+}
+
+// The same for consumers: each is sent an event, and takes nothing of it.
+TEST_F(intake_test, consumers_that_take_nothing_end_when_others_wait) {
+    namespace groups = client::persistent_subscriptions;
+    protocol_settings settings;
+    settings.unfinished_bytes_max = 64 * mebibyte;
+    settings.server.answer_limit = milliseconds(500);
+    serve(settings);
+    for (int i = 0; i < 4; ++i) {
+        ASSERT_TRUE(send_records(12 * mebibyte, 1).ok());
+    }
+    grpc::ChannelArguments unlimited;
+    unlimited.SetMaxReceiveMessageSize(-1);
+    const auto stub = groups::PersistentSubscriptions::NewStub(
+        grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(node_->port()),
+                                  grpc::InsecureChannelCredentials(), unlimited));
+    groups::CreateReq creation;
+    auto& options = *creation.mutable_options();
+    options.set_group_name("g");
+    options.mutable_stream()->mutable_stream_identifier()->set_stream_name("s");
+    options.mutable_stream()->mutable_start();
+    auto& group = *options.mutable_settings();
+    group.set_message_timeout_ms(30'000);
+    group.set_checkpoint_after_ms(2'000);
+    group.set_max_retry_count(10);
+    group.set_min_checkpoint_count(10);
+    group.set_max_checkpoint_count(1'000);
+    group.set_live_buffer_size(500);
+    group.set_read_batch_size(20);
+    group.set_history_buffer_size(500);
+    group.set_consumer_strategy("RoundRobin");
+    groups::CreateResp created;
+    grpc::Status status;
+    do { // groups are loaded after the start
+        const auto context = make_context();
+        status = stub->Create(context.get(), creation, &created);
+    } while (status.error_code() == StatusCode::UNAVAILABLE);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    groups::ReadReq request;
+    request.mutable_options()->set_group_name("g");
+    request.mutable_options()->mutable_stream_identifier()->set_stream_name("s");
+    request.mutable_options()->set_buffer_size(1);
+    request.mutable_options()->mutable_uuid_option()->mutable_string();
+    std::vector<
+        std::pair<std::unique_ptr<grpc::ClientContext>,
+                  std::unique_ptr<grpc::ClientReaderWriter<groups::ReadReq, groups::ReadResp>>>>
+        idle;
+    groups::ReadResp answer;
+    for (int i = 0; i < 4; ++i) {
+        idle.emplace_back(make_context(), nullptr);
+        idle.back().second = stub->Read(idle.back().first.get());
+        ASSERT_TRUE(idle.back().second->Write(request));
+        ASSERT_TRUE(idle.back().second->Read(&answer)) << "it is confirmed";
+    }
+    // There is room for two: the last one is given its event when others were ended.
+    EXPECT_TRUE(idle.back().second->Read(&answer) && answer.has_event());
+    while (idle.front().second->Read(&answer)) {
+    }
+    const auto ended = idle.front().second->Finish();
+    EXPECT_NE(ended.error_message().find("esdb.answer_timeout_ms"), std::string::npos)
+        << ended.error_message();
+    idle.erase(idle.begin());
+    for (const auto& [its, consumer] : idle) {
+        its->TryCancel();
+        (void)consumer->Finish();
     }
 }
 
