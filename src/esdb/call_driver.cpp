@@ -17,6 +17,8 @@
 
 #include <exception>
 #include <grpc/grpc.h>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace immortal::esdb {
@@ -25,7 +27,24 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t headers_bytes = 1'024; // of a call, with all that is no message
+constexpr std::size_t frames_bytes =
+    1'024; // of a call, with all that is neither message nor header
+
+// What the headers of a call can have taken on the connection. What is told twice was sent once:
+// HTTP/2 has short names for what it has seen.
+template <typename Metadata>
+std::size_t bytes_of(const Metadata& all) {
+    std::set<std::pair<std::string_view, std::string_view>> seen;
+    std::size_t bytes = 0;
+    for (const auto& [name, value] : all) {
+        if (seen.emplace(std::string_view(name.data(), name.size()),
+                         std::string_view(value.data(), value.size()))
+                .second) {
+            bytes += name.size() + value.size();
+        }
+    }
+    return bytes;
+}
 
 std::string text_of(const std::exception_ptr& failure) {
     try {
@@ -251,7 +270,7 @@ void call_driver::read_headers() {
     headers_.peer = context_.peer();
     connection_ = host_.meter->find(headers_.peer);
     if (connection_ != nullptr) {
-        connection_->explain(headers_bytes);
+        connection_->explain(frames_bytes + bytes_of(context_.client_metadata()));
     }
     headers_.authority = context_.host();
     const auto certificate = context_.auth_context();

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t sweep_interval = 256; // connections
 constexpr std::chrono::milliseconds moment{100};
+constexpr std::chrono::seconds self_explained_max{60}; // at once: nobody saves it up
 
 // The system's answer as it is since Linux 4.1; the library's type ends sooner.
 struct long_tcp_info {
@@ -75,17 +76,18 @@ void metered_connection::explain_message(std::size_t bytes) {
     reads_.delivered += bytes;
 }
 
-std::optional<std::uint64_t> metered_connection::unexplained() {
+std::optional<std::uint64_t> metered_connection::unexplained(steady_time now) {
     const std::lock_guard lock(mutex_);
-    return look();
+    return look(now);
 }
 
 std::optional<std::uint64_t> metered_connection::lately_unexplained() {
+    const auto now = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
-    return std::chrono::steady_clock::now() - looked_ < moment ? std::optional(seen_) : look();
+    return now - looked_ < moment ? std::optional(seen_) : look(now);
 }
 
-std::optional<std::uint64_t> metered_connection::look() {
+std::optional<std::uint64_t> metered_connection::look(steady_time now) {
     long_tcp_info told{};
     socklen_t size = sizeof told;
     if (getsockopt(socket_, IPPROTO_TCP, TCP_INFO, &told, &size) != 0 || size < sizeof told) {
@@ -94,9 +96,16 @@ std::optional<std::uint64_t> metered_connection::look() {
     if (cookie_of(socket_) != cookie_) { // afterwards: the number was ours until now, or is not
         return std::nullopt;
     }
+    using per_byte = std::chrono::duration<std::int64_t, std::ratio<1, self_explained_rate>>;
+    self_explained_ = std::max(self_explained_, now - self_explained_max);
+    if (now > self_explained_) {
+        const auto bytes = std::chrono::duration_cast<per_byte>(now - self_explained_);
+        self_explained_ += bytes;
+        explained_ += static_cast<std::uint64_t>(bytes.count());
+    }
     const std::uint64_t received = told.bytes_received;
     explained_ = std::min(explained_, received);
-    looked_ = std::chrono::steady_clock::now();
+    looked_ = now;
     seen_ = received - explained_;
     return seen_;
 }

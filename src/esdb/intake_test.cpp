@@ -173,6 +173,22 @@ protected:
         }
         return open;
     }
+    // The stream still takes an append, and ends well.
+    template <typename Batches>
+    void expect_answer(Batches& batches) {
+        client::streams::BatchAppendReq batch;
+        esproto::write_uuid(base::uuid::make_random(random_), esproto::uuid_form::string,
+                            *batch.mutable_correlation_id());
+        batch.mutable_options()->mutable_stream_identifier()->set_stream_name("b");
+        batch.mutable_options()->mutable_any();
+        batch.set_is_final(true);
+        client::streams::BatchAppendResp answer;
+        ASSERT_TRUE(batches.Write(batch));
+        ASSERT_TRUE(batches.Read(&answer));
+        EXPECT_TRUE(answer.has_success());
+        (void)batches.WritesDone();
+        EXPECT_TRUE(batches.Finish().ok());
+    }
     std::vector<std::unique_ptr<raw_client>> raw_;
 };
 
@@ -212,18 +228,39 @@ TEST_F(stalled_batches, a_stream_that_is_idle_goes_on_whatever_else_its_connecti
         paused->context->TryCancel();
         (void)paused->writer->Finish();
     }
-    client::streams::BatchAppendReq batch;
-    esproto::write_uuid(base::uuid::make_random(random_), esproto::uuid_form::string,
-                        *batch.mutable_correlation_id());
-    batch.mutable_options()->mutable_stream_identifier()->set_stream_name("b");
-    batch.mutable_options()->mutable_any();
-    batch.set_is_final(true);
-    client::streams::BatchAppendResp answer;
-    ASSERT_TRUE(batches->Write(batch));
-    ASSERT_TRUE(batches->Read(&answer));
-    EXPECT_TRUE(answer.has_success());
-    (void)batches->WritesDone();
-    EXPECT_TRUE(batches->Finish().ok());
+    expect_answer(*batches);
+}
+
+TEST_F(stalled_batches, large_headers_on_the_connection_of_an_idle_stream_are_no_message) {
+    protocol_settings settings;
+    settings.server.message_limit = milliseconds(500);
+    serve(settings);
+    const auto context = make_context();
+    const auto batches = streams_->BatchAppend(context.get());
+    ASSERT_TRUE(batches->Write(client::streams::BatchAppendReq()));
+    ASSERT_TRUE(append("s").ok());
+    client::streams::ReadReq request;
+    auto& options = *request.mutable_options();
+    options.mutable_stream()->mutable_stream_identifier()->set_stream_name("s");
+    options.mutable_stream()->mutable_start();
+    options.set_count(1);
+    options.mutable_no_filter();
+    options.mutable_uuid_option()->mutable_string();
+    for (int i = 0; i < 400; ++i) { // 2 MiB of them
+        const auto other = make_context();
+        other->AddMetadata("baggage", std::string(5'000, static_cast<char>('a' + i % 26)));
+        const auto reader = streams_->Read(other.get(), request);
+        client::streams::ReadResp answer;
+        while (reader->Read(&answer)) {
+        }
+        ASSERT_TRUE(reader->Finish().ok());
+    }
+    for (int i = 0; i < 3; ++i) { // longer than a message may take
+        begin(1);
+        EXPECT_EQ(turn_until(0), 0u);
+        raw_.clear();
+    }
+    expect_answer(*batches);
 }
 
 TEST_F(intake_test, a_silent_call_is_ended) {
