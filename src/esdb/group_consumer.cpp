@@ -27,6 +27,13 @@ void group_consumer::offer(group_message message) {
     changed_.notify_all();
 }
 
+void group_consumer::let_go() {
+    const std::lock_guard lock(mutex_);
+    for (group_message& message : offered_) {
+        make_hollow(message);
+    }
+}
+
 void group_consumer::drop(drop_reason why) {
     {
         const std::lock_guard lock(mutex_);

@@ -36,6 +36,7 @@ public:
         : id_(id), identity_(std::move(identity)) {}
 
     void offer(group_message message);
+    void let_go();              // of the bytes of what was offered and not taken
     void drop(drop_reason why); // what was offered and not taken is forgotten; once
 
     // Waits for the next one; empty: dropped, or cancelled. One reader.

@@ -18,6 +18,8 @@ struct group_message {
     std::int32_t retry_count = 0;
     std::uint32_t bucket = 0;
     std::optional<std::uint64_t> parked = {}; // its number in the parked stream, when replayed
+    // Bytes that were let go, to be read again before it is given; `event` is without them.
+    std::size_t let_go = 0;
 
     // The event of the source itself: the link, where there is one.
     [[nodiscard]] const eventstore::recorded_event& original() const {

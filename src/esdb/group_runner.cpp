@@ -43,6 +43,7 @@ awaitable<base::status> group_runner::start() {
     }
     spawn(read_source(), "read");
     spawn(keep(), "keep");
+    spawn(restore(), "restore");
     co_return base::status{};
 }
 
@@ -122,24 +123,8 @@ void group_runner::deliver() {
         ++items_;
         to.consumer->offer(std::move(one.message));
     }
-    if (memory_) {
-        memory_->hold(group_->bytes_held());
-    }
-}
-
-std::size_t group_runner::room(std::size_t& bytes) {
-    const std::size_t events = group_->room();
-    if (events > 0 && memory_) {
-        bytes = std::min(bytes, memory_->room());
-    }
-    return bytes == 0 ? 0 : events;
-}
-
-std::size_t group_runner::byte_room() {
-    const std::size_t own = group_->bytes_held() < persistent_group::bytes_held_max
-                                ? persistent_group::bytes_held_max - group_->bytes_held()
-                                : 0;
-    return own > 0 && memory_ ? std::min(own, memory_->room()) : own;
+    tell_held();
+    let_go_waiting();
 }
 
 void group_runner::wake() {
@@ -147,7 +132,7 @@ void group_runner::wake() {
     bool write = false;
     {
         const std::lock_guard lock(mutex_);
-        read = group_->room() > 0 || waits_for_bytes_;
+        read = group_->room() > 0 || waits_for_bytes_ || group_->next_hollow(true).has_value();
         write = group_->has_parkings() || group_->checkpoint_due(now()).has_value() ||
                 group_->parked_floor().value_or(0) > parked_from_;
     }
@@ -266,8 +251,9 @@ group_status group_runner::status() {
     out.items_since_last = items_ - std::exchange(items_told_, items_);
     out.items_per_second = per_second(items_, now() - since_);
     out.checkpoint = checkpoint_;
+    out.last_known = known_;
     if (group_->last().taken > 0) { // before, `last` is only where the group began
-        out.last_known = group_->last().place;
+        out.last_known = std::max(known_, group_->last().place);
     }
     (live ? out.live_buffer : out.read_buffer) = group_->waiting_new();
     out.retry_buffer = group_->waiting_retries();

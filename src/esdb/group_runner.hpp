@@ -1,5 +1,6 @@
 // A group at work: reads its source as there is room, gives messages to consumers, writes
-// checkpoints and parked links. The rules are persistent_group's; this is its I/O.
+// checkpoints and parked links. The rules are persistent_group's; this is its I/O. When the memory
+// of all groups is short it lets go of what it can read again (group_memory.hpp says when).
 #pragma once
 
 #include "esdb/group_consumer.hpp"
@@ -63,6 +64,12 @@ public:
     void ack(const group_consumer& from, std::span<const base::uuid> ids);
     void nack(const group_consumer& from, std::span<const base::uuid> ids, nack_action action,
               const std::string& reason);
+    // A message that was let go before it was sent is read again, as soon as there is room. Empty:
+    // the consumer does not hold it any more. The store's errors are waited out.
+    [[nodiscard]] awaitable<std::optional<group_message>> whole(const group_consumer& to,
+                                                                group_message message);
+    // The message was sent to the consumer; what refers to it is dropped by the caller.
+    void sent(const group_consumer& to, const base::uuid& id);
     // Gives the parked messages before number `stop_at` (empty: all of now) to the consumers again;
     // answers at once. While a replay runs, another one does nothing.
     void replay(std::optional<std::uint64_t> stop_at);
@@ -91,15 +98,38 @@ private:
 
     [[nodiscard]] awaitable<void> read_source();
     [[nodiscard]] std::size_t wanted();
-    // With the lock: how many events may be taken now, and with `bytes` how much of them.
+    // These with the lock. `room_` is notified when there is room again.
+    [[nodiscard]] group_memory::need need();
+    // How many events may be taken now, and with `bytes` how much of them.
     [[nodiscard]] std::size_t room(std::size_t& bytes);
-    // With the lock: bytes that may be taken now; 0: none, and `room_` is notified later.
-    [[nodiscard]] std::size_t byte_room();
+    [[nodiscard]] std::size_t own_room() const; // bytes, whatever the other groups hold
+    struct portion {
+        std::size_t count = 0;
+        std::size_t bytes = 0; // reserved, until release()
+    };
+    // As many events of these sizes as may be taken now; 0: none.
+    [[nodiscard]] portion reserve(std::span<const std::size_t> sizes, group_memory::need why);
+    void release(std::size_t bytes);
+    void tell_held();
+    void let_go_waiting();
+    void let_go_given();
+
+    // Reads messages again that were let go, as consumers are ready for them.
+    [[nodiscard]] awaitable<void> restore();
+    struct restoring;
+    struct refilling;
+    [[nodiscard]] std::optional<restoring> next_restoring();
+    // Empty: it is gone.
+    [[nodiscard]] awaitable<base::result<std::optional<eventstore::resolved_event>>>
+    read_again(group_message message);
+    // What waits was forgotten: the source is opened anew behind what was taken.
+    [[nodiscard]] bool rewound();
     [[nodiscard]] awaitable<base::result<std::vector<eventstore::resolved_event>>>
     resolve(std::vector<eventstore::recorded_event> events);
     [[nodiscard]] awaitable<base::status> take(eventstore::subscription::batch batch);
-    // How many of the events may be taken at once; 0: wait for room.
-    [[nodiscard]] std::size_t portion(std::span<const eventstore::recorded_event> events);
+    // Those of the events that may be taken at once; none: wait for room.
+    [[nodiscard]] portion next_portion(std::span<const eventstore::recorded_event> events);
+    [[nodiscard]] portion next_portion(std::span<const group_storage::parked_message> messages);
     // Begins the source anew behind what was taken: there was no room for `events` (not empty).
     void give_back(std::span<const eventstore::recorded_event> events);
     // With the lock.
@@ -140,7 +170,12 @@ private:
     // Bytes, of the last page on the average, with what its links lead to; before, a guess that
     // keeps the first page small.
     std::size_t event_size_ = 1u << 20;
-    std::size_t running_ = 0; // coroutines
+    std::size_t reserved_ = 0;           // bytes that are being read
+    std::size_t refilling_ = 0;          // consumers that wait for messages that were let go
+    std::size_t running_ = 0;            // coroutines
+    std::optional<std::uint64_t> known_; // the last place that was ever taken
+    bool rewound_ = false;
+    bool gave_back_ = false; // for others: nothing is read ahead until a consumer has a slot
     bool replaying_ = false;
     bool reading_ = false;         // a page is asked for
     bool waits_for_bytes_ = false; // what is read cannot be taken yet

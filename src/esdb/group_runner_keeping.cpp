@@ -19,6 +19,7 @@ awaitable<void> group_runner::keep() {
             const std::lock_guard lock(mutex_);
             group_->expire(now());
             deliver();
+            let_go_given();
         }
         room_.notify_all();
         // After a refusal (a full disk, say) everything stays as it is until the next tick.

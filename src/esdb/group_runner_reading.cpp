@@ -35,10 +35,17 @@ std::size_t size_of(const std::vector<eventstore::resolved_event>& events) {
     return bytes;
 }
 
+// What a link leads to may have any size.
+std::size_t size_at_most(const eventstore::recorded_event& event, bool resolve_links) {
+    const bool leads_away = resolve_links && is_link(event) && event.link_target == nullptr;
+    return size_of(event) + (leads_away ? eventlog::event_size_max : 0);
+}
+
 } // namespace
 
 void group_runner::open_source() {
     const std::lock_guard lock(mutex_);
+    rewound_ = false;
     const auto after = group_->last().place;
     auto& store = services_.store;
     if (definition_.of_all()) {
@@ -56,7 +63,7 @@ void group_runner::open_source() {
 std::size_t group_runner::wanted() {
     const std::lock_guard lock(mutex_);
     std::size_t bytes = page_bytes_wanted;
-    const std::size_t room = this->room(bytes);
+    const std::size_t room = group_->holds_source_back() ? 0 : this->room(bytes);
     reading_ = room > 0;
     if (room == 0) {
         return 0;
@@ -78,8 +85,14 @@ awaitable<void> group_runner::read_source() {
             (void)co_await room_.wait(seen, look_again);
             continue;
         }
+        if (rewound()) {
+            open_source();
+        }
         auto batch = co_await source_->next(
             count, definition_.filter ? considered_at_once : eventstore::subscription::unbounded);
+        if (rewound()) {
+            continue;
+        }
         base::status taken;
         if (!batch) {
             taken = base::fail(batch.error());
@@ -128,25 +141,32 @@ group_runner::resolve(std::vector<eventstore::recorded_event> events) {
     co_return out;
 }
 
-std::size_t group_runner::portion(std::span<const eventstore::recorded_event> events) {
-    const std::lock_guard lock(mutex_);
-    const std::size_t room = byte_room();
-    waits_for_bytes_ = room == 0;
-    std::size_t count = 0;
+group_runner::portion
+group_runner::next_portion(std::span<const eventstore::recorded_event> events) {
+    std::vector<std::size_t> sizes;
     std::size_t known = 0;
-    std::size_t unknown = 0; // of links' targets: at the most
-    while (room > 0 && count < events.size()) {
-        const auto& event = events[count];
-        const bool leads_away =
-            definition_.settings.resolve_links && is_link(event) && event.link_target == nullptr;
+    for (const auto& event : events) {
         known += size_of(event);
-        unknown += leads_away ? eventlog::event_size_max : 0;
-        if (count > 0 && (known > std::min(room, page_bytes_wanted) || known + unknown > room)) {
+        if (!sizes.empty() && known > page_bytes_wanted) {
             break;
         }
-        ++count;
+        sizes.push_back(size_at_most(event, definition_.settings.resolve_links));
     }
-    return count;
+    const std::lock_guard lock(mutex_);
+    const portion out = rewound_ ? portion{} : reserve(sizes, need());
+    waits_for_bytes_ = out.count == 0;
+    return out;
+}
+
+group_runner::portion
+group_runner::next_portion(std::span<const group_storage::parked_message> messages) {
+    std::vector<std::size_t> sizes;
+    for (const auto& one : messages) {
+        sizes.push_back(one.target ? size_at_most(*one.target, definition_.settings.resolve_links)
+                                   : 0);
+    }
+    const std::lock_guard lock(mutex_);
+    return reserve(sizes, need());
 }
 
 void group_runner::give_back(std::span<const eventstore::recorded_event> events) {
@@ -176,7 +196,10 @@ awaitable<base::status> group_runner::take(eventstore::subscription::batch batch
     std::size_t bytes = 0;
     while (!left.empty()) {
         const auto seen = room_.version();
-        const std::size_t count = portion(left);
+        const auto [count, reserved] = next_portion(left);
+        if (count == 0 && rewound()) {
+            co_return base::status{};
+        }
         if (count == 0) { // more came than there is room for: it is read again when there is some
             give_back(left);
             batch = {};
@@ -193,15 +216,14 @@ awaitable<base::status> group_runner::take(eventstore::subscription::batch batch
         }
         auto events =
             co_await resolve({std::move_iterator(part.begin()), std::move_iterator(part.end())});
-        if (!events) {
-            co_return base::fail(events.error());
-        }
-        bytes += std::max(read, size_of(*events));
+        bytes += events ? std::max(read, size_of(*events)) : 0;
         taken += count;
         {
             const std::lock_guard lock(mutex_);
-            if (stopping_) {
-                co_return base::status{};
+            release(reserved);
+            if (!events || stopping_ || rewound_) {
+                tell_held();
+                co_return events ? base::status{} : base::fail(events.error());
             }
             for (std::size_t i = 0; i < places.size(); ++i) {
                 take_one(places[i], std::move((*events)[i]));
@@ -213,7 +235,7 @@ awaitable<base::status> group_runner::take(eventstore::subscription::batch batch
     }
     {
         const std::lock_guard lock(mutex_);
-        if (stopping_) {
+        if (stopping_ || rewound_) {
             co_return base::status{};
         }
         if (definition_.of_all()) {
@@ -243,7 +265,8 @@ std::size_t group_runner::replay_room(std::size_t& bytes) {
         std::min(room(bytes), static_cast<std::size_t>(settings.read_batch_size));
     // What was parked may be a link itself, which leads to an event of any size.
     return settings.resolve_links
-               ? std::min(count, std::max<std::size_t>(1, byte_room() / eventlog::event_size_max))
+               ? std::min(count, std::max<std::size_t>(1, std::min(bytes, own_room()) /
+                                                              eventlog::event_size_max))
                : count;
 }
 
@@ -259,12 +282,24 @@ awaitable<void> group_runner::replay_parked(std::uint64_t from, std::uint64_t en
         auto page =
             co_await storage_.read_parked(from, std::min<std::uint64_t>(count, end - from), bytes);
         base::status taken;
+        portion reserved;
         if (!page) {
             taken = base::fail(page.error());
         } else {
             std::erase_if(*page, [end](const auto& one) { return one.number >= end; });
+            reserved = next_portion(*page);
+            if (reserved.count == 0 && !page->empty()) {
+                page = {};
+                (void)co_await room_.wait(seen, look_again);
+                continue;
+            }
+            page->erase(page->begin() + static_cast<std::ptrdiff_t>(reserved.count), page->end());
             from = page->empty() ? end : page->back().number + 1;
             taken = co_await take_parked(std::move(*page));
+        }
+        {
+            const std::lock_guard lock(mutex_);
+            release(reserved.bytes);
         }
         if (!taken) { // what was not taken stays parked
             base::log_warning("esdb", "parked messages cannot be replayed; ask again",

@@ -24,6 +24,31 @@ std::size_t size_of(const group_message& message) {
            (event.link ? size_of(*event.link) : 0);
 }
 
+std::size_t payload_of(const std::optional<eventstore::recorded_event>& event) {
+    return event ? event->data.size() + event->metadata.size() : 0;
+}
+
+std::optional<eventstore::recorded_event>
+without_payload(const std::optional<eventstore::recorded_event>& whole) {
+    if (!whole) {
+        return std::nullopt;
+    }
+    eventstore::recorded_event out;
+    out.position = whole->position;
+    out.stream = whole->stream;
+    out.revision = whole->revision;
+    out.id = whole->id;
+    out.type = whole->type;
+    out.created = whole->created;
+    out.format = whole->format;
+    return out;
+}
+
+message_order order_of(const group_message& message, message_rank rank) {
+    return message.parked ? message_order{message_rank::replayed, *message.parked}
+                          : message_order{rank, message.place};
+}
+
 // The stream an event came from first: of a link, what it points to.
 std::string_view source_stream(const eventstore::resolved_event& event) {
     const auto& shown = event.event ? *event.event : *event.link;
@@ -47,6 +72,17 @@ std::optional<std::string> correlation_of(const eventstore::resolved_event& even
 }
 
 } // namespace
+
+void make_hollow(group_message& message) {
+    if (message.let_go > 0) {
+        return;
+    }
+    const eventstore::resolved_event& whole = *message.event;
+    // At least one, so that one without bytes keeps its place among the others.
+    message.let_go = std::max<std::size_t>(1, payload_of(whole.event) + payload_of(whole.link));
+    message.event = std::make_shared<const eventstore::resolved_event>(
+        eventstore::resolved_event{without_payload(whole.event), without_payload(whole.link)});
+}
 
 std::uint32_t bucket_of(const eventstore::resolved_event& event, consumer_strategy strategy) {
     std::optional<std::string> pin;
@@ -98,7 +134,7 @@ void persistent_group::disconnect(consumer_id id) {
 std::size_t persistent_group::room() const {
     const auto most = static_cast<std::size_t>(settings_.history_buffer_size);
     const auto batch = static_cast<std::size_t>(settings_.read_batch_size);
-    const std::size_t waiting = waiting_.size() + parkings_.size() + parking_;
+    const std::size_t waiting = waiting_.size() + hollow_.size() + parkings_.size() + parking_;
     if (bytes_held_ >= bytes_held_max || waiting + batch >= most) {
         return 0;
     }
@@ -150,15 +186,22 @@ std::optional<std::uint64_t> persistent_group::parked_floor() const {
 }
 
 void persistent_group::wait(group_message message, message_rank rank) {
-    const message_order place = message.parked
-                                    ? message_order{message_rank::replayed, *message.parked}
-                                    : message_order{rank, message.place};
-    waiting_.add(place, std::move(message));
+    const message_order place = order_of(message, rank);
+    if (message.let_go > 0) {
+        hollow_.emplace(place, std::move(message));
+    } else {
+        waiting_.add(place, std::move(message));
+    }
 }
 
 std::vector<delivery> persistent_group::push(base::steady_time now) {
     std::vector<delivery> out;
-    while (auto one = waiting_.give()) {
+    for (;;) {
+        const auto hollow = next_hollow(true); // comes before those behind it
+        auto one = waiting_.give(hollow ? std::optional(hollow->order) : std::nullopt);
+        if (!one) {
+            break;
+        }
         const std::uint64_t number = ++deliveries_;
         in_flight_by_age_.emplace(number, one->message.id);
         in_flight_.emplace(one->message.id, flight{one->message, one->to, now, number});
@@ -240,6 +283,102 @@ void persistent_group::try_again(group_message message) {
 
 void persistent_group::park(group_message message, std::string reason) {
     parkings_.push_back({std::move(message), std::move(reason)});
+}
+
+void persistent_group::empty(group_message& message) {
+    bytes_held_ -= size_of(message);
+    make_hollow(message);
+    bytes_held_ += size_of(message);
+}
+
+void persistent_group::fill(group_message& message,
+                            std::shared_ptr<const eventstore::resolved_event> event) {
+    bytes_held_ -= size_of(message);
+    message.event = std::move(event);
+    message.let_go = 0;
+    bytes_held_ += size_of(message);
+}
+
+bool persistent_group::refill(consumer_id holder, const base::uuid& id,
+                              std::shared_ptr<const eventstore::resolved_event> event) {
+    const auto found = find_held(holder, id);
+    if (found == in_flight_.end()) {
+        return false;
+    }
+    fill(found->second.message, std::move(event));
+    return true;
+}
+
+void persistent_group::let_go(consumer_id holder, const base::uuid& id) {
+    if (const auto found = find_held(holder, id); found != in_flight_.end()) {
+        empty(found->second.message);
+    }
+}
+
+void persistent_group::let_go_given() {
+    for (auto& [id, one] : in_flight_) {
+        if (one.message.event.use_count() == 1) { // else it is not sent yet
+            empty(one.message);
+        }
+    }
+}
+
+bool persistent_group::let_go_waiting() {
+    auto waiting = waiting_.drain();
+    // From the last one taken backwards.
+    std::ranges::sort(waiting, std::ranges::greater{}, &decltype(waiting)::value_type::first);
+    bool fresh_ones = false;
+    for (auto& [order, message] : waiting) {
+        const bool fresh = order.rank == message_rank::fresh;
+        fresh_ones = fresh_ones || fresh;
+        if (fresh && open_.rbegin()->first == message.place) {
+            bytes_held_ -= size_of(message);
+            last_ = open_.rbegin()->second;
+            open_.erase(message.place);
+            continue;
+        }
+        empty(message);
+        wait(std::move(message), order.rank);
+    }
+    return fresh_ones;
+}
+
+std::optional<persistent_group::hollow> persistent_group::next_hollow(bool deliverable) const {
+    if (deliverable && pool_.full()) {
+        return std::nullopt;
+    }
+    for (const auto& [order, message] : hollow_) {
+        if (deliverable && pool_.overtaking()) {
+            const auto owner = pool_.owner_of(message.bucket);
+            if (!owner || !pool_.has_slot(*owner)) {
+                continue;
+            }
+        }
+        if (deliverable || order.rank == message_rank::fresh) {
+            return hollow{order, message};
+        }
+    }
+    return std::nullopt;
+}
+
+void persistent_group::restore(const message_order& order,
+                               std::optional<eventstore::resolved_event> event) {
+    auto found = hollow_.extract(order);
+    if (found.empty()) {
+        return;
+    }
+    group_message message = std::move(found.mapped());
+    if (!event) {
+        settle(message);
+        return;
+    }
+    fill(message, std::make_shared<const eventstore::resolved_event>(std::move(*event)));
+    waiting_.add(order, std::move(message));
+}
+
+bool persistent_group::holds_source_back() const {
+    return !hollow_.empty() &&
+           (hollow_.rbegin()->first.rank == message_rank::fresh || next_hollow(true).has_value());
 }
 
 std::vector<parking> persistent_group::take_parkings() {

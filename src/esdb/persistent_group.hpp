@@ -6,6 +6,10 @@
 // durable. Until then it is tried again whenever a consumer fails, lets its time pass or leaves.
 // The checkpoint stands before the first message of the source that is not settled.
 //
+// When memory is short, messages are let go: what waits in vain is forgotten as if it had never
+// been taken, or, like what was given and sent, kept without its bytes ("hollow"). A hollow message
+// can be settled and parked; before it is given again it is made whole.
+//
 // Served in this order: messages to be tried again, by place; replayed parked ones; new ones.
 #pragma once
 
@@ -75,6 +79,25 @@ public:
               base::steady_time now);
     void expire(base::steady_time now); // what was not answered in time is tried again
 
+    // Lets go of what waits, which nobody can have now: after push(). True: fresh ones were
+    // forgotten or are hollow; the source goes on after last(), when it may (holds_source_back()).
+    [[nodiscard]] bool let_go_waiting();
+    void let_go_given(); // of every message that nobody else refers to
+    // A message that the consumer holds is whole again; false: it does not hold it any more.
+    [[nodiscard]] bool refill(consumer_id holder, const base::uuid& id,
+                              std::shared_ptr<const eventstore::resolved_event> event);
+    void let_go(consumer_id holder, const base::uuid& id); // of a message that was sent
+    // The first hollow message that a consumer has a slot for; without one, the first fresh one.
+    struct hollow {
+        message_order order;
+        group_message message;
+    };
+    [[nodiscard]] std::optional<hollow> next_hollow(bool deliverable) const;
+    // It waits again, whole. Empty: it is gone from the source, and settled.
+    void restore(const message_order& order, std::optional<eventstore::resolved_event> event);
+    // Hollow ones come first: those after them wait in the source, so that the order stays.
+    [[nodiscard]] bool holds_source_back() const;
+
     // What shall be parked; each is told by parked() or unparked() afterwards.
     [[nodiscard]] std::vector<parking> take_parkings();
     void parked(const group_message& message); // durably
@@ -89,7 +112,9 @@ public:
     void checkpoint_written(const group_mark& mark, base::steady_time now);
 
     [[nodiscard]] std::size_t waiting_new() const { return waiting_.size() - waiting_.retries(); }
-    [[nodiscard]] std::size_t waiting_retries() const { return waiting_.retries(); }
+    [[nodiscard]] std::size_t waiting_retries() const {
+        return waiting_.retries() + hollow_.size();
+    }
     [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
     // Waiting messages that push() has looked at since the beginning: what it costs.
     [[nodiscard]] std::uint64_t looks() const { return waiting_.looks(); }
@@ -113,6 +138,8 @@ private:
 
     [[nodiscard]] group_message make_message(std::uint64_t place, eventstore::resolved_event event);
     void wait(group_message message, message_rank rank);
+    void empty(group_message& message);
+    void fill(group_message& message, std::shared_ptr<const eventstore::resolved_event> event);
     void try_again(group_message message);
     void park(group_message message, std::string reason);
     void settle(const group_message& message);
@@ -122,6 +149,7 @@ private:
     group_settings settings_;
     consumer_pool pool_;
     waiting_messages waiting_;
+    std::map<message_order, group_message> hollow_; // those that come again
     flights in_flight_;
     std::map<std::uint64_t, base::uuid> in_flight_by_age_; // number of the delivery: id
     std::uint64_t deliveries_ = 0;
@@ -136,6 +164,9 @@ private:
     base::steady_time written_at_;
     std::map<consumer_id, latency_window> latencies_;
 };
+
+// Lets go of the bytes of a message.
+void make_hollow(group_message& message);
 
 // Which bucket a message belongs to (< pin_buckets).
 [[nodiscard]] std::uint32_t bucket_of(const eventstore::resolved_event& event,

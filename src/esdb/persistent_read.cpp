@@ -62,13 +62,21 @@ public:
 
 private:
     awaitable<rpc_status> deliver() {
-        while (auto message = co_await consumer_->next()) {
+        while (auto offered = co_await consumer_->next()) {
+            auto message = co_await group_->whole(*consumer_, std::move(*offered));
+            offered.reset();
+            if (!message) {
+                continue; // somebody else's by now
+            }
             // The group's memory counts the event; this is for the copy that waits to be taken.
             if (!co_await room_.hold(*message->event) ||
                 !co_await send(call_, co_await to_message(*message))) {
                 co_return rpc_status{};
             }
             room_.leave();
+            const base::uuid id = message->id;
+            message.reset();
+            group_->sent(*consumer_, id);
         }
         co_return why_dropped();
     }

@@ -18,9 +18,10 @@ void waiting_messages::add(message_order place, group_message message) {
     }
 }
 
-std::optional<delivery> waiting_messages::give() {
+std::optional<delivery> waiting_messages::give(std::optional<message_order> before) {
     const auto number = first_lane();
-    return number ? std::optional(take_head(*number)) : std::nullopt;
+    const bool next = number && (!before || lanes_.at(*number).messages.begin()->first < *before);
+    return next ? std::optional(take_head(*number)) : std::nullopt;
 }
 
 std::optional<waiting_messages::lane_number> waiting_messages::first_lane() {
@@ -71,6 +72,21 @@ void waiting_messages::give_back(const group_message& message, consumer_id holde
         list_anew(message.bucket); // its owner may be another one meanwhile
         offer_anew(holder);
     }
+}
+
+std::vector<std::pair<message_order, group_message>> waiting_messages::drain() {
+    std::vector<std::pair<message_order, group_message>> out;
+    out.reserve(size_);
+    for (auto& [number, one] : lanes_) {
+        for (auto& [place, message] : one.messages) {
+            out.emplace_back(place, std::move(message));
+        }
+    }
+    lanes_.clear();
+    queues_.clear();
+    offers_.clear();
+    size_ = retries_ = 0;
+    return out; // that `out_` still names lanes does no harm: an empty one is not listed
 }
 
 void waiting_messages::consumers_changed() {

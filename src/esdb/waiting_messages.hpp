@@ -21,6 +21,8 @@
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace immortal::esdb {
 
@@ -38,10 +40,13 @@ public:
 
     // No other message waits at that place.
     void add(message_order place, group_message message);
-    // Takes the next message and a slot for it; empty: nobody may have any.
-    [[nodiscard]] std::optional<delivery> give();
+    // Takes the next message and a slot for it; empty: nobody may have any, or the next one is not
+    // `before` that place.
+    [[nodiscard]] std::optional<delivery> give(std::optional<message_order> before = {});
     // What was given is settled or comes again: its slot is free, another one may have its id.
     void give_back(const group_message& message, consumer_id holder);
+    // Takes out everything that waits, in no particular order.
+    [[nodiscard]] std::vector<std::pair<message_order, group_message>> drain();
     // After consumers were added to the pool or removed from it.
     void consumers_changed();
 
