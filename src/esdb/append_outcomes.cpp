@@ -17,8 +17,18 @@ append_within(eventstore::event_store& store, std::vector<eventstore::stream_wri
     co_return outcome;
 }
 
-awaitable<std::optional<std::int64_t>> current_version(eventstore::event_store& store,
-                                                       std::string stream) {
+awaitable<std::optional<std::int64_t>>
+current_version(eventstore::event_store& store, std::string stream,
+                std::shared_ptr<std::vector<eventstore::unmet_expectation>> unmet) {
+    if (!unmet->empty()) { // of the only stream
+        const auto& found = unmet->front();
+        if (found.last) {
+            co_return static_cast<std::int64_t>(found.last->value);
+        }
+        if (found.actual == eventstore::unmet_expectation::standing::absent) {
+            co_return -1;
+        }
+    }
     const auto info = co_await store.info(std::move(stream));
     if (!info) {
         co_return std::nullopt;

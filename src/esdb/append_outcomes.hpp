@@ -18,10 +18,12 @@ append_within(eventstore::event_store& store, std::vector<eventstore::stream_wri
               std::chrono::milliseconds limit, std::shared_ptr<void> charge,
               std::shared_ptr<std::vector<eventstore::unmet_expectation>> unmet = nullptr);
 
-// The last revision of `stream`, for telling why an expectation did not hold; -1 without events.
-// Empty: the store does not say.
-[[nodiscard]] awaitable<std::optional<std::int64_t>> current_version(eventstore::event_store& store,
-                                                                     std::string stream);
+// The last revision of `stream`, for telling why an expectation did not hold: as it was found then,
+// if `unmet` says; else as it is now, which may be another one. -1 without events. Empty: the store
+// does not say.
+[[nodiscard]] awaitable<std::optional<std::int64_t>>
+current_version(eventstore::event_store& store, std::string stream,
+                std::shared_ptr<std::vector<eventstore::unmet_expectation>> unmet);
 
 // Empty: fine. A name that no stream can have.
 [[nodiscard]] std::optional<std::string> name_fault(const std::string& stream);

@@ -1,5 +1,7 @@
 // Streams.BatchAppend over a real client.
+#include "esdb/append_outcomes.hpp"
 #include "esdb/store_fixture.hpp"
+#include "eventstore/memory_store.hpp"
 
 #include <map>
 
@@ -103,6 +105,33 @@ TEST_P(batch_append_test, puts_interleaved_chunks_together) {
     EXPECT_FALSE(stream_->Read(&none));
     EXPECT_TRUE(stream_->Finish().ok());
     stream_.reset();
+}
+
+TEST_P(batch_append_test, options_of_a_begun_batch_do_not_begin_another_one) {
+    open();
+    ASSERT_TRUE(stream_->Write(first_chunk(1, "s-1", -1, {1}, false)));
+    const response answer = ask(first_chunk(1, "s-2", 7, {2}));
+    ASSERT_TRUE(answer.has_success()) << answer.DebugString();
+    EXPECT_EQ(answer.stream_identifier().stream_name(), "s-1");
+    EXPECT_EQ(answer.success().current_revision(), 1u);
+    EXPECT_TRUE(ask(first_chunk(1, "s-2", -1, {3})).has_success()) << "it is free again";
+}
+
+TEST(current_version_test, is_what_was_found_not_what_is_there_meanwhile) {
+    base::system_clock clock;
+    runtime::engine engine{{}};
+    engine.start();
+    const auto store = eventstore::make_memory_store(clock);
+    using unmet = std::vector<eventstore::unmet_expectation>;
+    using standing = eventstore::unmet_expectation::standing;
+    const auto version = [&](unmet found) {
+        return engine.run(
+            current_version(*store, "s-1", std::make_shared<unmet>(std::move(found))));
+    };
+    EXPECT_EQ(version({{.actual = standing::present, .last = base::revision{4}}}), 4);
+    EXPECT_EQ(version({{.actual = standing::absent}}), -1);
+    EXPECT_EQ(version({}), -1) << "looked up";
+    engine.stop();
 }
 
 TEST_P(batch_append_test, tells_a_wrong_version_in_band) {

@@ -114,10 +114,10 @@ awaitable<void> batch_session::take(request chunk) {
         co_return; // nobody could tell what the answer is about
     }
     batch_pointer pending;
-    if (chunk.has_options()) {
+    if (const auto found = unfinished_.find(*id); found != unfinished_.end()) {
+        pending = found->second; // further options do not begin another one: one id, one answer
+    } else if (chunk.has_options()) {
         pending = co_await begin(chunk);
-    } else if (const auto found = unfinished_.find(*id); found != unfinished_.end()) {
-        pending = found->second;
     }
     if (pending == nullptr) {
         co_return;
@@ -265,12 +265,14 @@ awaitable<batch_session::response> batch_session::outcome_of(batch& complete) {
     std::vector<eventstore::stream_write> writes;
     writes.push_back({complete.write.stream, complete.write.expected,
                       std::move(complete.write.events), complete.write.what});
-    const auto outcome =
-        co_await append_within(context_.store, std::move(writes), left, complete.account.charge());
+    const auto unmet = std::make_shared<std::vector<eventstore::unmet_expectation>>();
+    const auto outcome = co_await append_within(context_.store, std::move(writes), left,
+                                                complete.account.charge(), unmet);
     response message;
     if (!outcome && outcome.error().code == base::errc::conflict) {
         *message.mutable_error() = batch_answers::wrong_version(
-            complete.expected, co_await current_version(context_.store, complete.write.stream));
+            complete.expected,
+            co_await current_version(context_.store, complete.write.stream, unmet));
         co_return message;
     }
     if (!outcome) {

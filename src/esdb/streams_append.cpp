@@ -155,14 +155,15 @@ awaitable<rpc_status> streams_service::append(call& asked) {
     const accepted_work work(asked);
     std::vector<eventstore::stream_write> writes;
     writes.push_back(std::move(*write));
+    const auto unmet = std::make_shared<std::vector<eventstore::unmet_expectation>>();
     const auto outcome = co_await append_within(context_.store, std::move(writes),
-                                                context_.write_limit, account.charge());
+                                                context_.write_limit, account.charge(), unmet);
     if (outcome) {
         reply(asked, success(*outcome, any_event));
         co_return rpc_status{};
     }
     if (outcome.error().code == base::errc::conflict) {
-        const auto current = co_await current_version(context_.store, stream);
+        const auto current = co_await current_version(context_.store, stream, unmet);
         reply(asked, wrong_version(wanted, current));
         co_return rpc_status{};
     }
@@ -179,13 +180,14 @@ streams_service::end_stream(std::string stream, std::optional<std::int64_t> want
     }
     std::vector<eventstore::stream_write> writes;
     writes.push_back({stream, *to_expected(*wanted), {}, what});
-    const auto outcome =
-        co_await append_within(context_.store, std::move(writes), context_.write_limit, nullptr);
+    const auto unmet = std::make_shared<std::vector<eventstore::unmet_expectation>>();
+    const auto outcome = co_await append_within(context_.store, std::move(writes),
+                                                context_.write_limit, nullptr, unmet);
     if (outcome) {
         co_return outcome->position;
     }
     if (outcome.error().code == base::errc::conflict) {
-        const auto current = co_await current_version(context_.store, stream);
+        const auto current = co_await current_version(context_.store, stream, unmet);
         co_return refuse(refusal::wrong_expected_version(stream, *wanted, current));
     }
     co_return refuse(to_status(outcome.error(), stream));
