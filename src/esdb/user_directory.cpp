@@ -310,9 +310,9 @@ awaitable<base::result<principal>> user_directory::authenticate(credentials give
     const auto now = clock_.steady_now();
     const std::string guesser = given.login + '\n' + source;
     const bool proven =
-        known && known->known_until != base::steady_time{} &&
+        known && !known->user.disabled && known->known_until != base::steady_time{} &&
         sodium_memcmp(proof.data(), known->known_password.data(), proof.size()) == 0;
-    if (proven && !known->user.disabled && now < known->known_until) {
+    if (proven && now < known->known_until) {
         co_return known->user.as_principal();
     }
     if (const auto wait = failures_.wait(guesser, now)) {

@@ -352,8 +352,10 @@ TEST_F(crash_test, a_log_without_appends_says_whether_the_disk_is_full) {
         for (const auto& [space, wanted] :
              {std::pair(1u << 30u, log_state::writable), std::pair(1000u, log_state::disk_full)}) {
             disk.set_free_space(space);
-            while (open_->state() != wanted) {
-                std::this_thread::yield(); // nobody asks, nothing is written
+            const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+            while (open_->state() != wanted) { // nobody asks, nothing is written
+                ASSERT_LT(std::chrono::steady_clock::now(), until);
+                std::this_thread::yield();
             }
         }
     }

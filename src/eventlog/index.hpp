@@ -25,6 +25,9 @@
 
 namespace immortal::eventlog {
 
+// When to come back while the index, or a part of it, is made anew or cannot be used.
+constexpr std::uint32_t index_retry_ms = 1'000;
+
 struct index_entry {
     std::string_view stream;
     std::string_view type;

@@ -78,7 +78,8 @@ protected:
     }
     static bool is_delay(const base::error& problem) {
         return problem.code == errc::unavailable &&
-               (problem.reason == "index_damaged" || problem.reason == "index_failed");
+               (problem.reason == "index_damaged" || problem.reason == "index_failed") &&
+               problem.retry_after_ms > 0;
     }
     // The answer when the index is whole again; each one before it is a delay.
     template <typename Ask>

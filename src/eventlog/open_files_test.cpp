@@ -231,8 +231,10 @@ TEST_F(open_files_test, descriptors_lent_to_the_log_are_taken_back_by_its_writer
         start_append(**opened, to_stream("s", expected::any(), {event_of(1)})).get().has_value());
     EXPECT_EQ(reserve.held(), size) << "before each group";
     ASSERT_TRUE(reserve.give_one());
-    while (reserve.held() < size) {
-        std::this_thread::yield(); // and while nothing is written
+    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (reserve.held() < size) { // and while nothing is written
+        ASSERT_LT(std::chrono::steady_clock::now(), until);
+        std::this_thread::yield();
     }
     opened->reset();
     std::filesystem::remove_all(on_disk);

@@ -21,10 +21,10 @@ bool may_remove(const scavenge_facts& of, base::revision at, base::utc_time crea
 
 std::unexpected<base::error> scavenge_rules::wrong_index(std::string_view cause) const {
     index_.distrust(cause);
-    return fail(base::errc::unavailable,
-                "the event log's index is wrong and is being made anew from the log: start the "
-                "scavenge again a little later",
-                "index_damaged");
+    return fail({base::errc::unavailable,
+                 "the event log's index is wrong and is being made anew from the log: start the "
+                 "scavenge again a little later",
+                 "index_damaged", "", index_retry_ms});
 }
 
 base::result<bool> scavenge_rules::removes(const record_view& record) {

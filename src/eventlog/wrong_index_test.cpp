@@ -159,6 +159,7 @@ protected:
         const auto found = index_->last_revision("s-256", {at_});
         ASSERT_FALSE(found);
         EXPECT_EQ(found.error().reason, "index_damaged");
+        EXPECT_GT(found.error().retry_after_ms, 0U);
     }
 
     std::unique_ptr<log_index> index_;
