@@ -19,6 +19,10 @@ std::size_t size_of(const eventlog::recorded_event& event) {
            (event.link_target ? size_of(*event.link_target) : 0);
 }
 
+std::size_t size_of(const eventstore::resolved_event& event) {
+    return (event.event ? size_of(*event.event) : 0) + (event.link ? size_of(*event.link) : 0);
+}
+
 } // namespace
 
 bool answer_room::take(const events& page) {
@@ -30,6 +34,7 @@ bool answer_room::take(const events& page) {
         largest = std::max(largest, bytes);
     }
     const bool taken = covers(sum);
+    page_ = sum;
     // The first page may be far larger than those that follow once the sizes are known. A call that
     // lasts waits for no more than that: it may have to read more than once, but not for ever.
     const bool exactly = taken || (again_ && limit_);
@@ -37,6 +42,19 @@ bool answer_room::take(const events& page) {
     again_ = !taken;
     if (!taken && !limit_) {
         charge_->give_back(); // nothing is held while others are waited for
+    }
+    return taken;
+}
+
+bool answer_room::take_targets(const std::vector<eventstore::resolved_event>& portion) {
+    std::size_t sum = page_;
+    for (const auto& event : portion) {
+        sum += size_of(event);
+    }
+    const bool taken = covers(sum);
+    wanted_ = taken || portion.empty() ? sum : page_ + size_of(portion.front());
+    if (!taken && !limit_) {
+        charge_->give_back(); // of the page too: nobody waits for others who wait
     }
     return taken;
 }
@@ -55,7 +73,7 @@ awaitable<bool> answer_room::wait() {
 }
 
 awaitable<bool> answer_room::hold(const eventstore::resolved_event& event) {
-    wanted_ = (event.event ? size_of(*event.event) : 0) + (event.link ? size_of(*event.link) : 0);
+    wanted_ = size_of(event);
     return wait();
 }
 

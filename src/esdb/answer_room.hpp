@@ -26,6 +26,9 @@ public:
 
     // False: there is no room now. Drop the page, and read it again after wait().
     [[nodiscard]] bool take(const events& page);
+    // Beside the page: what links of it lead to. False: there is no room now. Drop it, and follow
+    // the first of these links again after wait().
+    [[nodiscard]] bool take_targets(const std::vector<eventstore::resolved_event>& portion);
     // Until there is room for the page that found none. False: there was none in time, or the call
     // is over.
     awaitable<bool> wait();
@@ -39,6 +42,7 @@ private:
 
     const shared_charge charge_;
     const std::optional<std::chrono::milliseconds> limit_;
+    std::size_t page_ = 0; // bytes of the one that was taken
     std::size_t wanted_ = 0;
     bool again_ = false; // the last page found no room
 };

@@ -1,5 +1,6 @@
 #include "esdb/event_sender.hpp"
 
+#include "base/assert.hpp"
 #include "esdb/typed_call.hpp"
 #include "esproto/wire/streams.pb.h"
 
@@ -13,12 +14,21 @@ namespace {
 
 constexpr std::string_view link_type = "$>";
 
-// Links whose targets are not known yet that are followed at once: each may lead to an event of the
-// largest size.
-constexpr std::size_t unknown_links_max = 4;
+// The most links at once whose targets are not known. It begins with one, which may lead to an
+// event of the largest size, and doubles while what is found is small.
+constexpr std::size_t unknown_links_max = 32;
 
 bool is_link(const eventstore::recorded_event& event) {
     return event.type == link_type;
+}
+
+// The events as they were before their links were followed.
+void restore(std::vector<eventstore::resolved_event> resolved,
+             std::vector<eventstore::recorded_event>::iterator place) {
+    for (auto& one : resolved) {
+        IMMORTAL_ASSERT(one.link || one.event);
+        *place++ = std::move(one.link ? *one.link : *one.event);
+    }
 }
 
 } // namespace
@@ -47,6 +57,18 @@ event_sender::resolve(std::vector<eventstore::recorded_event> events) {
     co_return std::move(*resolved);
 }
 
+std::size_t event_sender::portion_of(std::span<const eventstore::recorded_event> events) const {
+    const std::size_t most = std::min(events.size(), portions_.next());
+    std::size_t unknown = 0;
+    for (std::size_t count = 0; count < most; ++count) {
+        unknown += is_link(events[count]) && events[count].link_target == nullptr ? 1 : 0;
+        if (unknown > unknown_max_) {
+            return count;
+        }
+    }
+    return most;
+}
+
 awaitable<bool> event_sender::send_resolved(std::vector<eventstore::resolved_event> events,
                                             more then) {
     for (std::size_t i = 0; i < events.size(); ++i) {
@@ -70,21 +92,26 @@ awaitable<base::result<bool>> event_sender::send(std::vector<eventstore::recorde
         }
         co_return co_await send_resolved(std::move(same), then);
     }
+    bool one_by_one = false; // there was no room for more
     for (auto next = events.begin(); next != events.end();) {
-        const auto left = static_cast<std::size_t>(events.end() - next);
-        auto end = next;
-        for (std::size_t count = 0, unknown = 0; count < std::min(left, portions_.next());
-             ++count, ++end) {
-            unknown += is_link(*end) && end->link_target == nullptr ? 1 : 0;
-            if (unknown > unknown_links_max) {
-                break;
-            }
-        }
+        const std::size_t count = one_by_one ? 1 : portion_of({next, events.end()});
+        const auto end = next + static_cast<std::ptrdiff_t>(count);
         auto resolved = co_await resolve({std::move_iterator(next), std::move_iterator(end)});
         if (!resolved) {
             co_return base::fail(std::move(resolved.error()));
         }
         portions_.observe(*resolved);
+        unknown_max_ = std::min({unknown_max_ * 2, unknown_links_max, portions_.next()});
+        if (!room_.take_targets(*resolved)) {
+            one_by_one = true;
+            restore(std::move(*resolved), next);
+            resolved->clear();
+            if (!co_await room_.wait()) {
+                co_return base::fail(base::errc::exhausted, "too many answers are being sent");
+            }
+            continue;
+        }
+        one_by_one = false;
         next = end;
         if (!co_await send_resolved(std::move(*resolved),
                                     next == events.end() ? then : more::follows)) {

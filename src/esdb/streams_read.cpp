@@ -130,9 +130,9 @@ std::optional<base::revision> following(const eventstore::stream_page& page, dir
 } // namespace
 
 awaitable<rpc_status> streams_service::read_stream(call& asked, read_plan plan) {
-    event_sender sender(context_, asked, plan);
-    page_sizer sizer;
     answer_room room(asked.answer_charge(), context_.write_limit);
+    event_sender sender(context_, asked, plan, room);
+    page_sizer sizer;
     std::optional<base::revision> from{{plan.from == read_from::start ? 0
                                         : plan.from == read_from::end ? esproto::value_max
                                                                       : plan.place}};
@@ -183,9 +183,9 @@ awaitable<rpc_status> streams_service::read_stream(call& asked, read_plan plan) 
 }
 
 awaitable<rpc_status> streams_service::read_all(call& asked, read_plan plan) {
-    event_sender sender(context_, asked, plan);
-    page_sizer sizer;
     answer_room room(asked.answer_charge(), context_.write_limit);
+    event_sender sender(context_, asked, plan, room);
+    page_sizer sizer;
     const auto head = context_.store.head();
     const base::position end{head ? head->value + 1 : 0};
     base::position from = plan.from == read_from::start ? base::position{0}

@@ -23,8 +23,8 @@ void write_time(base::utc_time time, google::protobuf::Timestamp& out) {
 class follower {
 public:
     follower(const service_context& context, call& asked, const read_plan& plan)
-        : context_(context), call_(asked), plan_(plan), sender_(context, asked, plan),
-          room_(asked.answer_charge(), std::nullopt) {}
+        : context_(context), call_(asked), plan_(plan), room_(asked.answer_charge(), std::nullopt),
+          sender_(context, asked, plan, room_) {}
 
     awaitable<rpc_status> run() {
         auto opened = co_await open();
@@ -178,9 +178,9 @@ private:
     const service_context& context_;
     call& call_;
     const read_plan& plan_;
+    answer_room room_;
     event_sender sender_;
     page_sizer sizer_;
-    answer_room room_;
     std::optional<base::revision> after_revision_; // where it stands in a stream,
     std::optional<base::position> after_position_; // and in everything
     std::unique_ptr<eventstore::subscription> source_;
