@@ -1,4 +1,5 @@
 // Damage at rest: cut tails, flipped bits, missing and misplaced files.
+#include "base/forwarding_files_testing.hpp"
 #include "eventlog/backup.hpp"
 #include "eventlog/log_fixture.hpp"
 #include "eventlog/scavenger.hpp"
@@ -14,9 +15,9 @@ using expected = expected_revision;
 using base::errc;
 
 // Something else happens before a file is opened, or it cannot be opened.
-class busy_files final : public base::file_system {
+class busy_files final : public base::forwarding_file_system {
 public:
-    explicit busy_files(base::file_system& inner) : inner_(inner) {}
+    explicit busy_files(base::file_system& inner) : forwarding_file_system(inner) {}
     base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
                                                         base::open_mode mode) override {
         if (++opened == busy_at) {
@@ -25,35 +26,13 @@ public:
         if (path == failing) {
             return std::unexpected(base::file_error{failure, "a planted fault"});
         }
-        return inner_.open(path, mode);
-    }
-    base::file_status rename(const std::string& from, const std::string& to) override {
-        return inner_.rename(from, to);
-    }
-    base::file_status remove(const std::string& path) override { return inner_.remove(path); }
-    base::file_result<std::vector<std::string>> list(const std::string& folder) override {
-        return inner_.list(folder);
-    }
-    base::file_status make_directory(const std::string& folder) override {
-        return inner_.make_directory(folder);
-    }
-    base::file_status sync_directory(const std::string& folder) override {
-        return inner_.sync_directory(folder);
-    }
-    base::file_result<std::uint64_t> free_space(const std::string& folder) override {
-        return inner_.free_space(folder);
-    }
-    base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
-        return inner_.lock(path);
+        return forwarding_file_system::open(path, mode);
     }
     std::function<void()> work;
     int opened = 0;
     int busy_at = 0;
     std::string failing; // to open
     base::file_error::kind failure = base::file_error::kind::io;
-
-private:
-    base::file_system& inner_;
 };
 
 class damage_test : public log_fixture {

@@ -1,4 +1,5 @@
 // What a damaged or unwritable index does to the log: nothing but a delay.
+#include "base/forwarding_files_testing.hpp"
 #include "eventlog/index_damage_fixture.hpp"
 
 #include <atomic>
@@ -147,9 +148,9 @@ TEST_F(index_damage_test, a_folder_that_cannot_be_used_does_not_stay) {
 }
 
 // The files of the index fail, those of the log do not.
-class failing_index final : public base::file_system {
+class failing_index final : public base::forwarding_file_system {
 public:
-    explicit failing_index(base::memory_file_system& disk) : disk_(disk) {}
+    explicit failing_index(base::file_system& disk) : forwarding_file_system(disk) {}
 
     std::atomic<bool> failing{false};
     std::atomic<std::uint64_t> passing{0}; // so many go on before
@@ -162,57 +163,38 @@ public:
         if (written && fails()) {
             return std::unexpected(fault());
         }
-        auto opened = disk_.open(path, mode);
+        auto opened = forwarding_file_system::open(path, mode);
         return opened && written ? std::make_unique<watched>(*this, std::move(*opened))
                                  : std::move(opened);
     }
     base::file_status rename(const std::string& from, const std::string& to) override {
-        return of_index(from) && fails() ? std::unexpected(fault()) : disk_.rename(from, to);
-    }
-    base::file_status remove(const std::string& path) override { return disk_.remove(path); }
-    base::file_result<std::vector<std::string>> list(const std::string& folder) override {
-        return disk_.list(folder);
-    }
-    base::file_status make_directory(const std::string& folder) override {
-        return disk_.make_directory(folder);
+        return of_index(from) && fails() ? std::unexpected(fault())
+                                         : forwarding_file_system::rename(from, to);
     }
     base::file_status sync_directory(const std::string& folder) override {
         return of_index(folder) && fails() ? std::unexpected(fault())
-                                           : disk_.sync_directory(folder);
-    }
-    base::file_result<std::uint64_t> free_space(const std::string& folder) override {
-        return disk_.free_space(folder);
-    }
-    base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
-        return disk_.lock(path);
+                                           : forwarding_file_system::sync_directory(folder);
     }
 
 private:
-    class watched final : public base::file {
+    class watched final : public base::forwarding_file {
     public:
-        watched(failing_index& on, std::unique_ptr<base::file> file)
-            : on_(on), file_(std::move(file)) {}
-        base::file_result<std::size_t> read_at(std::uint64_t offset,
-                                               std::span<std::byte> out) override {
-            return file_->read_at(offset, out);
-        }
+        watched(failing_index& owner, std::unique_ptr<base::file> file)
+            : forwarding_file(std::move(file)), owner_(owner) {}
         base::file_status write_at(std::uint64_t offset,
                                    std::span<const std::byte> bytes) override {
-            if (on_.fails()) { // a full disk takes a part
-                static_cast<void>(file_->write_at(offset, bytes.first(bytes.size() / 2)));
-                return std::unexpected(on_.fault());
+            if (owner_.fails()) { // a full disk takes a part
+                static_cast<void>(forwarding_file::write_at(offset, bytes.first(bytes.size() / 2)));
+                return std::unexpected(owner_.fault());
             }
-            return file_->write_at(offset, bytes);
+            return forwarding_file::write_at(offset, bytes);
         }
         base::file_status sync() override {
-            return on_.fails() ? std::unexpected(on_.fault()) : file_->sync();
+            return owner_.fails() ? std::unexpected(owner_.fault()) : forwarding_file::sync();
         }
-        base::file_status truncate(std::uint64_t size) override { return file_->truncate(size); }
-        base::file_result<std::uint64_t> size() override { return file_->size(); }
 
     private:
-        failing_index& on_;
-        std::unique_ptr<base::file> file_;
+        failing_index& owner_;
     };
 
     static bool of_index(const std::string& path) { return path.starts_with(index_folder); }
@@ -224,8 +206,6 @@ private:
         return true;
     }
     file_error fault() const { return {kind, "a planted fault of the index"}; }
-
-    base::memory_file_system& disk_;
 };
 
 class unwritable_index_test : public index_damage_test {

@@ -1,5 +1,6 @@
 // A log of many segments in a process of few descriptors.
 #include "base/descriptors.hpp"
+#include "base/forwarding_files_testing.hpp"
 #include "eventlog/scavenge_fixture.hpp"
 
 #include <atomic>
@@ -16,68 +17,39 @@ using expected = expected_revision;
 using base::errc;
 
 // Runs something once, after a large read that was asked for.
-class interrupted_file_system final : public base::file_system {
+class interrupted_file_system final : public base::forwarding_file_system {
 public:
-    explicit interrupted_file_system(base::file_system& inner) : inner_(inner) {}
+    explicit interrupted_file_system(base::file_system& inner) : forwarding_file_system(inner) {}
     std::function<void()> after_large_read; // it is dropped when it runs
 
     base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
                                                         base::open_mode mode) override {
-        auto opened = inner_.open(path, mode);
+        auto opened = forwarding_file_system::open(path, mode);
         if (!opened || mode != base::open_mode::read) {
             return opened;
         }
         return std::make_unique<interrupted>(*this, std::move(*opened));
     }
-    base::file_status rename(const std::string& from, const std::string& to) override {
-        return inner_.rename(from, to);
-    }
-    base::file_status remove(const std::string& path) override { return inner_.remove(path); }
-    base::file_result<std::vector<std::string>> list(const std::string& of) override {
-        return inner_.list(of);
-    }
-    base::file_status make_directory(const std::string& made) override {
-        return inner_.make_directory(made);
-    }
-    base::file_status sync_directory(const std::string& synced) override {
-        return inner_.sync_directory(synced);
-    }
-    base::file_result<std::uint64_t> free_space(const std::string& of) override {
-        return inner_.free_space(of);
-    }
-    base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
-        return inner_.lock(path);
-    }
 
 private:
-    class interrupted final : public base::file {
+    class interrupted final : public base::forwarding_file {
     public:
-        interrupted(interrupted_file_system& on, std::unique_ptr<base::file> inner)
-            : on_(on), inner_(std::move(inner)) {}
+        interrupted(interrupted_file_system& owner, std::unique_ptr<base::file> inner)
+            : forwarding_file(std::move(inner)), owner_(owner) {}
         base::file_result<std::size_t> read_at(std::uint64_t offset,
                                                std::span<std::byte> out) override {
-            auto got = inner_->read_at(offset, out);
+            auto got = forwarding_file::read_at(offset, out);
             if (out.size() >= (60u << 10u)) {
-                if (const auto act = std::exchange(on_.after_large_read, nullptr)) {
+                if (const auto act = std::exchange(owner_.after_large_read, nullptr)) {
                     act();
                 }
             }
             return got;
         }
-        base::file_status write_at(std::uint64_t offset,
-                                   std::span<const std::byte> bytes) override {
-            return inner_->write_at(offset, bytes);
-        }
-        base::file_status sync() override { return inner_->sync(); }
-        base::file_status truncate(std::uint64_t size) override { return inner_->truncate(size); }
-        base::file_result<std::uint64_t> size() override { return inner_->size(); }
 
     private:
-        interrupted_file_system& on_;
-        std::unique_ptr<base::file> inner_;
+        interrupted_file_system& owner_;
     };
-
-    base::file_system& inner_;
 };
 
 class open_files_test : public scavenge_fixture {

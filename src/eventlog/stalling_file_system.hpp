@@ -2,7 +2,7 @@
 // tests.
 #pragma once
 
-#include "base/file.hpp"
+#include "base/forwarding_files_testing.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -11,9 +11,9 @@
 namespace immortal::eventlog {
 
 // Everything else is that of `inner`, which outlives it. Thread-safe.
-class stalling_file_system final : public base::file_system {
+class stalling_file_system final : public base::forwarding_file_system {
 public:
-    explicit stalling_file_system(base::file_system& inner) : inner_(inner) {}
+    explicit stalling_file_system(base::file_system& inner) : forwarding_file_system(inner) {}
     ~stalling_file_system() override {
         release();
         release_space();
@@ -58,24 +58,11 @@ public:
 
     base::file_result<std::unique_ptr<base::file>> open(const std::string& path,
                                                         base::open_mode mode) override {
-        auto opened = inner_.open(path, mode);
+        auto opened = forwarding_file_system::open(path, mode);
         if (!opened) {
             return opened;
         }
         return std::make_unique<stalling_file>(*this, std::move(*opened));
-    }
-    base::file_status rename(const std::string& from, const std::string& to) override {
-        return inner_.rename(from, to);
-    }
-    base::file_status remove(const std::string& path) override { return inner_.remove(path); }
-    base::file_result<std::vector<std::string>> list(const std::string& folder) override {
-        return inner_.list(folder);
-    }
-    base::file_status make_directory(const std::string& folder) override {
-        return inner_.make_directory(folder);
-    }
-    base::file_status sync_directory(const std::string& folder) override {
-        return inner_.sync_directory(folder);
     }
     base::file_result<std::uint64_t> free_space(const std::string& folder) override {
         {
@@ -84,35 +71,21 @@ public:
             changed_.notify_all();
             changed_.wait(lock, [this] { return !space_stalled_; });
         }
-        return inner_.free_space(folder);
-    }
-    base::file_result<std::unique_ptr<base::file_lock>> lock(const std::string& path) override {
-        return inner_.lock(path);
+        return forwarding_file_system::free_space(folder);
     }
 
 private:
-    class stalling_file final : public base::file {
+    class stalling_file final : public base::forwarding_file {
     public:
         stalling_file(stalling_file_system& owner, std::unique_ptr<base::file> inner)
-            : owner_(owner), inner_(std::move(inner)) {}
-        base::file_result<std::size_t> read_at(std::uint64_t offset,
-                                               std::span<std::byte> out) override {
-            return inner_->read_at(offset, out);
-        }
-        base::file_status write_at(std::uint64_t offset,
-                                   std::span<const std::byte> bytes) override {
-            return inner_->write_at(offset, bytes);
-        }
+            : forwarding_file(std::move(inner)), owner_(owner) {}
         base::file_status sync() override {
             owner_.wait();
-            return inner_->sync();
+            return forwarding_file::sync();
         }
-        base::file_status truncate(std::uint64_t size) override { return inner_->truncate(size); }
-        base::file_result<std::uint64_t> size() override { return inner_->size(); }
 
     private:
         stalling_file_system& owner_;
-        std::unique_ptr<base::file> inner_;
     };
 
     void wait() {
@@ -123,7 +96,6 @@ private:
         --waiting_;
     }
 
-    base::file_system& inner_;
     mutable std::mutex mutex_; // guards what follows
     std::condition_variable changed_;
     bool stalled_ = false;
