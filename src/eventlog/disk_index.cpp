@@ -113,8 +113,8 @@ base::error no_room(index_files::want missing) {
     case index_files::want::nothing:
         break;
     }
-    return {errc::unavailable, "the event log's index cannot follow: try again a little later",
-            "index_behind"};
+    return index_delay("the event log's index cannot follow: try again a little later",
+                       "index_behind");
 }
 
 } // namespace

@@ -20,13 +20,20 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace immortal::eventlog {
 
-// When to come back while the index, or a part of it, is made anew or cannot be used.
-constexpr std::uint32_t index_retry_ms = 1'000;
+// Of what cannot be answered while the index, or a part of it, is made anew, cannot be used or
+// cannot follow: unavailable, and when to come back.
+[[nodiscard]] inline base::error index_delay(std::string message,
+                                             std::string reason = "index_damaged") {
+    constexpr std::uint32_t retry_ms = 1'000;
+    return {base::errc::unavailable, std::move(message), std::move(reason), "", retry_ms};
+}
 
 struct index_entry {
     std::string_view stream;

@@ -26,16 +26,15 @@ constexpr const char* distrusted_marker = "distrusted";
 
 std::unexpected<base::error> unreadable(const std::string& cause) {
     base::log_warning("eventlog", "the index cannot be used now", {{"cause", cause}});
-    return fail({errc::unavailable,
-                 "the event log's index cannot be read or written now: try again a little later",
-                 "index_failed", "", index_retry_ms});
+    return fail(
+        index_delay("the event log's index cannot be read or written now: try again a little later",
+                    "index_failed"));
 }
 
 std::unexpected<base::error> being_remade() {
-    return fail({errc::unavailable,
-                 "a part of the event log's index is damaged and is being made anew from the log: "
-                 "try again a little later",
-                 "index_damaged", "", index_retry_ms});
+    return fail(index_delay(
+        "a part of the event log's index is damaged and is being made anew from the log: try "
+        "again a little later"));
 }
 
 bool same_list(const Slice& key, std::string_view beginning) {

@@ -25,10 +25,9 @@ std::unexpected<base::error> no_count() {
 
 std::unexpected<base::error> log_reader::wrong_index() const {
     index_.distrust("it names another event than the log");
-    return fail({errc::unavailable,
-                 "the event log's index is wrong and is being made anew from the log: try again a "
-                 "little later",
-                 "index_damaged", "", index_retry_ms});
+    return fail(index_delay(
+        "the event log's index is wrong and is being made anew from the log: try again a little "
+        "later"));
 }
 
 base::result<std::optional<recorded_event>>

@@ -21,10 +21,9 @@ bool may_remove(const scavenge_facts& of, base::revision at, base::utc_time crea
 
 std::unexpected<base::error> scavenge_rules::wrong_index(std::string_view cause) const {
     index_.distrust(cause);
-    return fail({base::errc::unavailable,
-                 "the event log's index is wrong and is being made anew from the log: start the "
-                 "scavenge again a little later",
-                 "index_damaged", "", index_retry_ms});
+    return fail(index_delay(
+        "the event log's index is wrong and is being made anew from the log: start the scavenge "
+        "again a little later"));
 }
 
 base::result<bool> scavenge_rules::removes(const record_view& record) {

@@ -12,10 +12,9 @@ namespace {
 
 std::unexpected<base::error> wrong_index(log_index& index) {
     index.distrust("it names another event than the log");
-    return fail({base::errc::unavailable,
-                 "the event log's index is wrong and is being made anew from the log: nothing was "
-                 "written, try again a little later",
-                 "index_damaged", "", index_retry_ms});
+    return fail(index_delay(
+        "the event log's index is wrong and is being made anew from the log: nothing was written, "
+        "try again a little later"));
 }
 
 } // namespace
