@@ -1,5 +1,6 @@
 #include "esdb/answer_room.hpp"
 
+#include "esdb/page_sizer.hpp"
 #include "runtime/deadline.hpp"
 
 #include <algorithm>
@@ -12,27 +13,15 @@ constexpr std::chrono::milliseconds slow_look_interval{100}; // of a call that l
 constexpr std::size_t small_page = 1u << 20;
 // What a call that lasts holds without being charged: most pages are one small event.
 constexpr std::size_t free_bytes = 16u << 10;
-constexpr std::size_t overhead = 256; // of one event
-
-std::size_t size_of(const eventlog::recorded_event& event) {
-    return event.data.size() + event.metadata.size() + overhead +
-           (event.link_target ? size_of(*event.link_target) : 0);
-}
-
-std::size_t size_of(const eventstore::resolved_event& event) {
-    return (event.event ? size_of(*event.event) : 0) + (event.link ? size_of(*event.link) : 0);
-}
 
 } // namespace
 
 bool answer_room::take(const events& page) {
     std::size_t largest = 0;
-    std::size_t sum = 0;
     for (const auto& event : page) {
-        const std::size_t bytes = size_of(event);
-        sum += bytes;
-        largest = std::max(largest, bytes);
+        largest = std::max(largest, held_bytes(event));
     }
+    const std::size_t sum = held_bytes(page);
     const bool taken = covers(sum);
     page_ = sum;
     // The first page may be far larger than those that follow once the sizes are known. A call that
@@ -47,12 +36,9 @@ bool answer_room::take(const events& page) {
 }
 
 bool answer_room::take_targets(const std::vector<eventstore::resolved_event>& portion) {
-    std::size_t sum = page_;
-    for (const auto& event : portion) {
-        sum += size_of(event);
-    }
+    const std::size_t sum = page_ + held_bytes(portion);
     const bool taken = covers(sum);
-    wanted_ = taken || portion.empty() ? sum : page_ + size_of(portion.front());
+    wanted_ = taken || portion.empty() ? sum : page_ + held_bytes(portion.front());
     if (!taken && !limit_) {
         charge_->give_back(); // of the page too: nobody waits for others who wait
     }
@@ -73,7 +59,7 @@ awaitable<bool> answer_room::wait() {
 }
 
 awaitable<bool> answer_room::hold(const eventstore::resolved_event& event) {
-    wanted_ = size_of(event);
+    wanted_ = held_bytes(event);
     return wait();
 }
 

@@ -27,15 +27,23 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t frames_bytes =
-    1'024; // of a call, with all that is neither message nor header
+// Of a call, with all that is neither message nor header.
+constexpr std::size_t frames_bytes = 1'024;
 
-// What the headers of a call can have taken on the connection. What is told twice was sent once:
-// HTTP/2 has short names for what it has seen.
+// What the headers of a call can have taken on the connection. HTTP/2 has short names for what it
+// has seen, up to a table of 4 KiB: beyond that, what is told twice counts once.
 template <typename Metadata>
 std::size_t bytes_of(const Metadata& all) {
-    std::set<std::pair<std::string_view, std::string_view>> seen;
+    constexpr std::size_t table_bytes = 4'096;
     std::size_t bytes = 0;
+    for (const auto& [name, value] : all) {
+        bytes += name.size() + value.size();
+    }
+    if (bytes <= table_bytes) {
+        return bytes;
+    }
+    std::set<std::pair<std::string_view, std::string_view>> seen;
+    bytes = 0;
     for (const auto& [name, value] : all) {
         if (seen.emplace(std::string_view(name.data(), name.size()),
                          std::string_view(value.data(), value.size()))

@@ -88,42 +88,4 @@ std::expected<eventlog::new_event, proposal_fault> to_new_event(Proposed& in) {
     }
 }
 
-// How many events to take from the store at once, so that a page stays near `bytes_wanted` even if
-// events are large, or lead to large ones.
-class page_sizer {
-public:
-    [[nodiscard]] std::size_t next() const { return count_; }
-    void observe(const std::vector<eventlog::recorded_event>& events) {
-        std::size_t bytes = 0;
-        for (const auto& event : events) {
-            bytes += size_of(event) + (event.link_target ? size_of(*event.link_target) : 0);
-        }
-        adjust(events.size(), bytes);
-    }
-    void observe(const std::vector<eventstore::resolved_event>& events) {
-        std::size_t bytes = 0;
-        for (const auto& one : events) {
-            bytes += (one.event ? size_of(*one.event) : 0) + (one.link ? size_of(*one.link) : 0);
-        }
-        adjust(events.size(), bytes);
-    }
-
-private:
-    static std::size_t size_of(const eventlog::recorded_event& event) {
-        return event.data.size() + event.metadata.size() + overhead;
-    }
-    void adjust(std::size_t events, std::size_t bytes) {
-        if (events > 0) {
-            const std::size_t fitting = bytes_wanted / (bytes / events);
-            count_ = std::clamp<std::size_t>(fitting, 1, std::min(count_ * growth, count_max));
-        }
-    }
-
-    static constexpr std::size_t bytes_wanted = 1u << 20;
-    static constexpr std::size_t overhead = 256;
-    static constexpr std::size_t count_max = 512;
-    static constexpr std::size_t growth = 4;
-    std::size_t count_ = 32;
-};
-
 } // namespace immortal::esdb

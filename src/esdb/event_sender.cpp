@@ -1,6 +1,7 @@
 #include "esdb/event_sender.hpp"
 
 #include "base/assert.hpp"
+#include "esdb/event_messages.hpp"
 #include "esdb/typed_call.hpp"
 #include "esproto/wire/streams.pb.h"
 

@@ -3,7 +3,7 @@
 
 #include "esdb/answer_room.hpp"
 #include "esdb/call.hpp"
-#include "esdb/event_messages.hpp"
+#include "esdb/page_sizer.hpp"
 #include "esdb/read_plan.hpp"
 #include "esdb/service_context.hpp"
 

@@ -3,6 +3,7 @@
 #include "esdb/append_outcomes.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/event_sender.hpp"
+#include "esdb/page_sizer.hpp"
 #include "esdb/streams_service.hpp"
 #include "esdb/typed_call.hpp"
 #include "esproto/wire/streams.grpc.pb.h"

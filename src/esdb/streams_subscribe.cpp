@@ -1,9 +1,10 @@
 // Streams.Read as a subscription: catch-up, then live. It reads from the log at the client's pace;
-// a client that is slow is behind, and nothing else: a page
-// for which there is no room is dropped, and read again.
+// a client that is slow is behind, and nothing else. A page for which there is no room is dropped,
+// and read again.
 #include "esdb/answer_room.hpp"
 #include "esdb/event_messages.hpp"
 #include "esdb/event_sender.hpp"
+#include "esdb/page_sizer.hpp"
 #include "esdb/streams_service.hpp"
 #include "esdb/typed_call.hpp"
 #include "esproto/wire/streams.grpc.pb.h"
