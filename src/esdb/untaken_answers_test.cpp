@@ -5,8 +5,53 @@
 namespace immortal::esdb {
 namespace {
 
+class untaken_answers : public intake_test {
+protected:
+    static client::streams::ReadReq request_of(const std::string& stream) {
+        client::streams::ReadReq request;
+        auto& options = *request.mutable_options();
+        options.mutable_stream()->mutable_stream_identifier()->set_stream_name(stream);
+        options.mutable_stream()->mutable_start();
+        options.mutable_no_filter();
+        return request;
+    }
+    // One that takes nothing afterwards.
+    void begin_idle(const client::streams::ReadReq& request) {
+        idle_.emplace_back(make_context(), nullptr);
+        idle_.back().second = streams_->Read(idle_.back().first.get(), request);
+    }
+    void subscribe_idle(const client::streams::ReadReq& request, int count) {
+        client::streams::ReadResp answer;
+        for (int i = 0; i < count; ++i) {
+            begin_idle(request);
+            ASSERT_TRUE(idle_.back().second->Read(&answer)) << "it is confirmed";
+        }
+    }
+    // How the first one ended, after what had come before.
+    grpc::Status end_of_first() {
+        client::streams::ReadResp answer;
+        while (idle_.front().second->Read(&answer)) {
+        }
+        const auto ended = idle_.front().second->Finish();
+        idle_.erase(idle_.begin());
+        return ended;
+    }
+    void end_idle() {
+        for (const auto& [context, reader] : idle_) {
+            context->TryCancel();
+            (void)reader->Finish();
+        }
+        idle_.clear();
+    }
+
+private:
+    std::vector<std::pair<std::unique_ptr<grpc::ClientContext>,
+                          std::unique_ptr<grpc::ClientReader<client::streams::ReadResp>>>>
+        idle_;
+};
+
 // Reads whose clients take nothing hold no more than the accounts allow, and nothing afterwards.
-TEST_F(intake_test, answers_that_nobody_takes_are_bounded_in_bytes) {
+TEST_F(untaken_answers, answers_that_nobody_takes_are_bounded_in_bytes) {
     protocol_settings settings;
     settings.unfinished_bytes_max = 80 * mebibyte;
     settings.write_limit = milliseconds(500);
@@ -14,12 +59,8 @@ TEST_F(intake_test, answers_that_nobody_takes_are_bounded_in_bytes) {
     for (int i = 0; i < 4; ++i) {
         ASSERT_TRUE(send_records(2 * mebibyte, 8).ok());
     }
-    client::streams::ReadReq request;
-    auto& options = *request.mutable_options();
-    options.mutable_stream()->mutable_stream_identifier()->set_stream_name("s");
-    options.mutable_stream()->mutable_start();
-    options.mutable_no_filter();
-    options.set_count(100);
+    auto request = request_of("s");
+    request.mutable_options()->set_count(100);
     const auto read = [&] {
         const auto context = make_context();
         const auto reader = streams_->Read(context.get(), request);
@@ -30,12 +71,8 @@ TEST_F(intake_test, answers_that_nobody_takes_are_bounded_in_bytes) {
     };
     ASSERT_EQ(read(), StatusCode::OK);
     const std::size_t before = resident_bytes();
-    std::vector<std::pair<std::unique_ptr<grpc::ClientContext>,
-                          std::unique_ptr<grpc::ClientReader<client::streams::ReadResp>>>>
-        idle;
     for (int i = 0; i < 50; ++i) {
-        idle.emplace_back(make_context(), nullptr);
-        idle.back().second = streams_->Read(idle.back().first.get(), request);
+        begin_idle(request);
     }
     const auto until = std::chrono::steady_clock::now() + patience / 4;
     while (read() != StatusCode::UNAVAILABLE && std::chrono::steady_clock::now() < until) {
@@ -44,10 +81,7 @@ TEST_F(intake_test, answers_that_nobody_takes_are_bounded_in_bytes) {
     const std::size_t after = resident_bytes();
     expect_growth_below(after > before ? after - before : 0, 600 * mebibyte);
     EXPECT_TRUE(append("other").ok()) << "appends have accounts of their own";
-    for (const auto& [context, reader] : idle) {
-        context->TryCancel();
-        (void)reader->Finish();
-    }
+    end_idle();
     while (read() != StatusCode::OK && std::chrono::steady_clock::now() < until) {
     }
     EXPECT_EQ(read(), StatusCode::OK);
@@ -55,7 +89,7 @@ TEST_F(intake_test, answers_that_nobody_takes_are_bounded_in_bytes) {
 
 // Subscriptions whose clients take nothing hold no more than the accounts allow, may stand still,
 // and are ended when others wait for what they hold.
-TEST_F(intake_test, subscriptions_that_nobody_reads_are_bounded_in_bytes) {
+TEST_F(untaken_answers, subscriptions_that_nobody_reads_are_bounded_in_bytes) {
     protocol_settings settings;
     settings.unfinished_bytes_max = 80 * mebibyte;
     settings.server.answer_limit = milliseconds(500);
@@ -63,22 +97,11 @@ TEST_F(intake_test, subscriptions_that_nobody_reads_are_bounded_in_bytes) {
     for (int i = 0; i < 4; ++i) {
         ASSERT_TRUE(send_records(2 * mebibyte, 8).ok());
     }
-    client::streams::ReadReq request;
-    auto& options = *request.mutable_options();
-    options.mutable_stream()->mutable_stream_identifier()->set_stream_name("s");
-    options.mutable_stream()->mutable_start();
-    options.mutable_no_filter();
-    options.mutable_subscription();
+    auto request = request_of("s");
+    request.mutable_options()->mutable_subscription();
     const std::size_t before = resident_bytes();
-    std::vector<std::pair<std::unique_ptr<grpc::ClientContext>,
-                          std::unique_ptr<grpc::ClientReader<client::streams::ReadResp>>>>
-        idle;
+    subscribe_idle(request, 60);
     client::streams::ReadResp answer;
-    for (int i = 0; i < 60; ++i) {
-        idle.emplace_back(make_context(), nullptr);
-        idle.back().second = streams_->Read(idle.back().first.get(), request);
-        ASSERT_TRUE(idle.back().second->Read(&answer)) << "it is confirmed";
-    }
     const auto context = make_context();
     const auto reader = streams_->Read(context.get(), request);
     for (int events = 0; events < 32 && reader->Read(&answer);) {
@@ -90,21 +113,15 @@ TEST_F(intake_test, subscriptions_that_nobody_reads_are_bounded_in_bytes) {
     expect_growth_below(after > before ? after - before : 0, 2'000 * mebibyte);
     context->TryCancel();
     (void)reader->Finish();
-    while (idle.front().second->Read(&answer)) { // what had come before
-    }
-    const auto ended = idle.front().second->Finish();
+    const auto ended = end_of_first();
     EXPECT_EQ(ended.error_code(), StatusCode::DEADLINE_EXCEEDED) << "it held what others wanted";
     EXPECT_NE(ended.error_message().find("esdb.answer_timeout_ms"), std::string::npos)
         << ended.error_message();
-    idle.erase(idle.begin());
-    for (const auto& [its, subscription] : idle) {
-        its->TryCancel();
-        (void)subscription->Finish();
-    }
+    end_idle();
 }
 
-// The same for consumers: each is sent an event, and takes nothing of it.
-TEST_F(intake_test, links_that_nobody_follows_are_charged_by_what_they_lead_to) {
+// What a link leads to counts, though the page of links is small.
+TEST_F(untaken_answers, links_that_nobody_follows_are_charged_by_what_they_lead_to) {
     protocol_settings settings;
     settings.unfinished_bytes_max = 80 * mebibyte;
     settings.server.answer_limit = milliseconds(500);
@@ -119,23 +136,11 @@ TEST_F(intake_test, links_that_nobody_follows_are_charged_by_what_they_lead_to) 
         writes[1].events.push_back({base::uuid::make_random(random_), "$>", "0@large", {}});
     }
     ASSERT_TRUE(engine_.run(store_->append(std::move(writes))));
-    client::streams::ReadReq request;
-    auto& options = *request.mutable_options();
-    options.mutable_stream()->mutable_stream_identifier()->set_stream_name("links");
-    options.mutable_stream()->mutable_start();
-    options.set_resolve_links(true);
-    options.mutable_no_filter();
-    options.mutable_subscription();
-    std::vector<std::pair<std::unique_ptr<grpc::ClientContext>,
-                          std::unique_ptr<grpc::ClientReader<client::streams::ReadResp>>>>
-        idle;
+    auto request = request_of("links");
+    request.mutable_options()->set_resolve_links(true);
+    request.mutable_options()->mutable_subscription();
+    subscribe_idle(request, 40);
     client::streams::ReadResp answer;
-    for (int i = 0; i < 40; ++i) {
-        idle.emplace_back(make_context(), nullptr);
-        idle.back().first->set_deadline(std::chrono::system_clock::now() + patience);
-        idle.back().second = streams_->Read(idle.back().first.get(), request);
-        ASSERT_TRUE(idle.back().second->Read(&answer)) << "it is confirmed";
-    }
     const auto context = make_context();
     const auto reader = streams_->Read(context.get(), request);
     std::uint64_t followed = 0;
@@ -144,20 +149,15 @@ TEST_F(intake_test, links_that_nobody_follows_are_charged_by_what_they_lead_to) 
         EXPECT_TRUE(!answer.has_event() || answer.event().event().data().size() == 3 * mebibyte);
     }
     EXPECT_EQ(followed, links) << "who takes what comes goes on";
-    while (idle.front().second->Read(&answer)) { // what had come before
-    }
-    const auto ended = idle.front().second->Finish();
+    const auto ended = end_of_first();
     EXPECT_NE(ended.error_message().find("esdb.answer_timeout_ms"), std::string::npos)
         << ended.error_message() << ": it held what others wanted";
-    idle.erase(idle.begin());
-    for (const auto& [its, subscription] : idle) {
-        its->TryCancel();
-        (void)subscription->Finish();
-    }
+    end_idle();
     context->TryCancel();
     (void)reader->Finish();
 }
 
+// The same for consumers: each is sent an event, and takes nothing of it.
 TEST_F(intake_test, consumers_that_take_nothing_end_when_others_wait) {
     namespace groups = client::persistent_subscriptions;
     protocol_settings settings;
