@@ -14,8 +14,8 @@ using postgres::arguments;
 
 namespace {
 
-constexpr milliseconds database_limit{
-    1000}; // with PostgreSQL away the answer comes within a second
+// With PostgreSQL away the answer comes within a second.
+constexpr milliseconds database_limit{1000};
 constexpr milliseconds touch_interval{std::chrono::minutes(1)};
 constexpr std::size_t token_bytes = 32;
 

@@ -34,8 +34,7 @@ public:
     // What a client sends to take a message of ours (window updates).
     void explain_answer(std::size_t bytes) { explain(bytes / 256 + 64); }
     // What came and is not explained. Empty: the connection is closed, or the system does not tell.
-    // As time goes by a little explains itself (self_explained_rate): pings, settings, window
-    // updates.
+    // As time goes by a little explains itself (self_explained_rate).
     [[nodiscard]] std::optional<std::uint64_t>
     unexplained(steady_time now = std::chrono::steady_clock::now());
     // The same, as it was a moment ago: for each message the system would be asked too often.
