@@ -90,17 +90,34 @@ eventlog::lease_options lease_of(const backup_options& options) {
             }};
 }
 
+// What is known of where a log that begins a line left the backups.
+std::string fork_sentence(const eventlog::new_line& begun) {
+    if (!begun.fork) {
+        return "Nothing of the backups that is still stored can be compared with the log, so "
+               "where it went another way is not known (`immortal backup list` says what they "
+               "lack)";
+    }
+    if (!begun.is_exact) {
+        return fmt::format(
+            "It agrees with the backups at least up to position {}; what they held "
+            "behind that cannot be read any more (`immortal backup verify` names it)",
+            begun.fork->value);
+    }
+    return fmt::format("It agrees with the backups up to position {} and went another way from "
+                       "there, or does not reach as far",
+                       begun.fork->value);
+}
+
 void print_made(const eventlog::backup_report& made) {
     fmt::print("Backup {}: {} events up to position {}, {} bytes; {} bytes were new.\n",
                text_of(object_of(made.manifest), "name"), made.manifest.events,
                made.manifest.end.value, made.manifest.stored_bytes(), made.bytes_new);
     if (made.begun) {
-        fmt::print("This is the first backup of line {}: the log does not continue backup {}. It "
-                   "agrees with the backups up to position {} and went another way from there, or "
-                   "does not reach as far: its data folder was rolled back, or is a copy. The "
-                   "earlier backups stay and can be restored by name; a restore without a name "
-                   "takes the newest of this line.\n",
-                   made.manifest.line, made.begun->left, made.begun->fork.value);
+        fmt::print("This is the first backup of line {}: the log does not continue backup {}: its "
+                   "data folder was rolled back, or is a copy. {}. The earlier backups stay and "
+                   "can be restored by name; a restore without a name takes the newest of this "
+                   "line.\n",
+                   made.manifest.line, made.begun->left, fork_sentence(*made.begun));
     }
 }
 
@@ -131,7 +148,9 @@ int make(const backup_options& options, const settings& loaded, eventlog::backup
         out["beginsLine"] = made->begun.has_value();
         if (made->begun) {
             out["leftBackup"] = made->begun->left;
-            out["forkPosition"] = made->begun->fork.value;
+            out["forkPosition"] =
+                made->begun->fork ? json::value(made->begun->fork->value) : json::value(nullptr);
+            out["forkIsExact"] = made->begun->is_exact;
         }
         print_json_line(out);
     } else {

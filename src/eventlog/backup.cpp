@@ -25,6 +25,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "eventlog/anchor.hpp"
+#include "eventlog/backup_fork.hpp"
 #include "eventlog/backup_pieces.hpp"
 #include "eventlog/segment_walk.hpp"
 
@@ -53,10 +54,6 @@ std::unexpected<base::error> damaged(std::uint32_t segment, std::uint64_t offset
                                            format::segment_name(segment), offset, what));
 }
 
-std::string sha256_of(const format::segment_header& header) {
-    return sha256_hex(std::as_bytes(std::span(&header, 1)));
-}
-
 class backing_up {
 public:
     backing_up(const std::string& folder, base::file_system& files, backup_target& target,
@@ -71,6 +68,7 @@ private:
     base::status look_at_target();
     base::status choose_base(const std::vector<backup_entry>& entries);
     base::status choose_line(const std::vector<backup_entry>& entries);
+    base::result<fork_place> find_fork(const std::vector<backup_entry>& entries);
     base::result<bool> agrees(const backup_manifest& manifest);
     base::result<std::optional<base::digest256>> chain_at(base::position place);
     base::status store_segment(std::uint32_t number);
@@ -78,7 +76,8 @@ private:
     base::status check(segment_walk& walk, std::uint64_t logical_size);
     base::status finish(base::utc_time now);
     base::result<segment_walk> open(std::uint32_t number);
-    [[nodiscard]] const backup_segment* known(const backup_segment& now) const;
+    [[nodiscard]] const backup_segment* known(const backup_segment& now,
+                                              const format::segment_header& header) const;
     [[nodiscard]] bool has(const backup_piece& piece) const {
         const auto found = pieces_.find(piece.blob());
         return found != pieces_.end() && found->second == piece.size;
@@ -247,9 +246,40 @@ base::status backing_up::choose_line(const std::vector<backup_entry>& entries) {
     IMMORTAL_ASSERT(!continued || continued->epoch <= anchor_.log.epoch); // B3
     report_.manifest.line = continued ? continued->line : line_max + 1;
     if (!continued) {
-        report_.begun = new_line{entries.back().name, base_ ? base_->end : base::position{0}};
+        const auto fork = find_fork(entries);
+        if (!fork) {
+            return fail(fork.error());
+        }
+        report_.begun = new_line{entries.back().name, fork->agreed, fork->is_exact};
     }
     return {};
+}
+
+base::result<fork_place> backing_up::find_fork(const std::vector<backup_entry>& entries) {
+    fork_search search(
+        target_, {anchor_.end, headers_, [this](base::position place) { return chain_at(place); }},
+        [this] { return lease_.keep(); });
+    if (base_) {
+        search.note_agreement(base_->end);
+    }
+    std::optional<backup_place> compared;
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) { // the newest first
+        const backup_place place = entry->place();
+        const bool was_compared = compared && search.found().is_exact &&
+                                  compared->line == place.line && compared->epoch == place.epoch;
+        if (was_compared) {
+            continue; // what it holds, a newer one of its line holds too
+        }
+        if (!entry->manifest) {
+            search.note_unreadable();
+            continue;
+        }
+        if (auto done = search.compare(*entry->manifest); !done) {
+            return fail(std::move(done.error()));
+        }
+        compared = place;
+    }
+    return search.found();
 }
 
 base::status backing_up::look_at_target() {
@@ -280,16 +310,14 @@ base::status backing_up::advance(std::uint64_t bytes) {
 }
 
 // B2: the segment as the backup that the log agrees with has it, if it is the same file.
-const backup_segment* backing_up::known(const backup_segment& now) const {
+const backup_segment* backing_up::known(const backup_segment& now,
+                                        const format::segment_header& header) const {
     if (!base_ || now.number >= base_->segments.size()) {
         return nullptr;
     }
     IMMORTAL_ASSERT(base_->end <= anchor_.end);
     const backup_segment& before = base_->segments[now.number];
-    const bool same_header = before.header_sha256.empty()
-                                 ? before.header_crc == now.header_crc
-                                 : before.header_sha256 == now.header_sha256;
-    return same_header && before.first_position == now.first_position &&
+    return is_same_header(before, header) && before.first_position == now.first_position &&
                    before.scavenged == now.scavenged
                ? &before
                : nullptr;
@@ -319,7 +347,7 @@ base::status backing_up::store_segment(std::uint32_t number) {
     out.header_sha256 = sha256_of(header);
     out.scavenged = header.flags == format::segment_flag::scavenged;
     const std::uint64_t stored_size = out.scavenged ? walk->stored_size() : out.logical_size;
-    if (const backup_segment* before = known(out)) {
+    if (const backup_segment* before = known(out, header)) {
         // What is stored of it stands for ever; more may follow.
         for (const backup_piece& piece : before->pieces) {
             if (!has(piece) || piece.offset + piece.size > stored_size) {

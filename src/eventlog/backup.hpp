@@ -40,8 +40,11 @@ struct backup_options {
 
 // Why a backup did not continue the newest one.
 struct new_line {
-    std::string left;    // name of the backup that the log does not continue
-    base::position fork; // up to here the log agrees with a backup: the end of one, or 0
+    std::string left; // name of the backup that the log does not continue
+    // Up to here, the beginning or end of a frame, the log's history is that of a backup; empty:
+    // nothing of the backups that is still stored can be compared with the log.
+    std::optional<base::position> fork;
+    bool is_exact; // false: they may agree further; what stands there cannot be read any more
 };
 
 struct backup_report {

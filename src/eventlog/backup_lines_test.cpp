@@ -74,11 +74,72 @@ TEST_F(backup_lines, a_folder_that_was_rolled_back_and_went_on_begins_a_new_one)
     expect_backup_holds("", all_events());
 }
 
+// What agrees is found in the backups that are left, not only at the ends of backups.
+TEST_F(backup_lines, a_prune_leaves_the_fork_known) {
+    write("s", 20);
+    ASSERT_TRUE(back_up());
+    write("s", 7);
+    const auto snapshot = copy_of(folder);
+    const base::position fork = open_->head().end;
+    write("s", 25);
+    ASSERT_TRUE(back_up());
+    ASSERT_EQ(prune_backups(*target_, clock, {.keep = 1, .grace = {}})->backups_removed, 1u);
+
+    roll_back(snapshot);
+    write("other", 30);
+    const auto made = back_up();
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(made->manifest.line, 2u);
+    ASSERT_TRUE(made->begun);
+    EXPECT_EQ(made->begun->fork, fork);
+    EXPECT_TRUE(made->begun->is_exact);
+    expect_backup_holds("", all_events());
+}
+
+TEST_F(backup_lines, a_fork_is_known_as_far_as_what_is_stored_can_be_read) {
+    write("s", 20);
+    const auto snapshot = copy_of(folder);
+    const base::position fork = open_->head().end;
+    write("s", 25);
+    const auto left = back_up();
+    ASSERT_TRUE(left);
+    roll_back(snapshot);
+    const auto segment =
+        std::ranges::find_if(left->manifest.segments, [&](const backup_segment& one) {
+            return one.first_position + one.logical_size > fork.value;
+        });
+    ASSERT_NE(segment, left->manifest.segments.end());
+    ASSERT_GT(segment->number, 0u);
+    ASSERT_TRUE(disk.remove("/backup/" + segment->pieces.front().blob()));
+    const auto made = back_up();
+    ASSERT_TRUE(made) << made.error().message;
+    ASSERT_TRUE(made->begun);
+    EXPECT_EQ(made->begun->fork, base::position{segment->first_position});
+    EXPECT_FALSE(made->begun->is_exact);
+}
+
+TEST_F(backup_lines, no_fork_is_named_where_nothing_can_be_compared) {
+    write("s", 20);
+    const auto snapshot = copy_of(folder);
+    write("s", 5);
+    const auto left = back_up();
+    ASSERT_TRUE(left);
+    disk.set_contents("/backup/" + left->manifest.name(), "no manifest");
+    roll_back(snapshot);
+    const auto made = back_up();
+    ASSERT_TRUE(made) << made.error().message;
+    ASSERT_TRUE(made->begun);
+    EXPECT_FALSE(made->begun->fork);
+    EXPECT_FALSE(made->begun->is_exact);
+    expect_backup_holds("", all_events());
+}
+
 // At every place of the log: the fork may lie inside a segment, at its end, in a piece.
 TEST_F(backup_lines, a_fork_anywhere) {
     write("s", 1);
     for (int i = 0; i < 24; ++i) {
         const auto snapshot = copy_of(folder);
+        const base::position fork = open_->head().end;
         write("s", 12, 300);
         const auto left = back_up();
         ASSERT_TRUE(left) << left.error().message;
@@ -88,6 +149,11 @@ TEST_F(backup_lines, a_fork_anywhere) {
         const auto made = back_up();
         ASSERT_TRUE(made) << made.error().message;
         ASSERT_TRUE(made->begun) << i;
+        const base::position behind_header{fork.value + sizeof(format::segment_header)};
+        EXPECT_TRUE(made->begun->fork == fork || // or both began the same segment there
+                    made->begun->fork == behind_header)
+            << i;
+        EXPECT_TRUE(made->begun->is_exact) << i;
         const auto now = all_events();
         expect_backup_holds(name_of(left), before);
         expect_backup_holds("", now);
@@ -106,7 +172,8 @@ TEST_F(backup_lines, a_folder_that_was_rolled_back_and_did_nothing_yet) {
     const auto made = back_up();
     ASSERT_TRUE(made);
     EXPECT_EQ(made->manifest.line, 2u);
-    EXPECT_TRUE(made->begun);
+    ASSERT_TRUE(made->begun);
+    EXPECT_EQ(made->begun->fork, made->manifest.end);
     expect_backup_holds("", all_events());
 }
 
