@@ -1,6 +1,7 @@
 // immortal backup, immortal backup list, immortal backup prune, immortal backup verify, immortal
 // restore
 #include "app/backup_place.hpp"
+#include "app/core.hpp"
 #include "app/data_folder.hpp"
 #include "app/log_tool.hpp"
 #include "app/tool.hpp"
@@ -126,7 +127,7 @@ int make(const backup_options& options, const settings& loaded, eventlog::backup
     base::system_clock clock;
     const auto data = data_folder::absolute(loaded.server.data);
     if (!data_folder::has_event_log(data)) {
-        return report(data_folder::no_event_log(data));
+        return report(no_event_log(loaded));
     }
     progress_line line(!options.json);
     const auto made =
@@ -333,6 +334,38 @@ int verify(const backup_options& options, eventlog::backup_target& target) {
     return found->sound() ? exit_success : exit_failure;
 }
 
+std::string newest_other(const std::vector<eventlog::backup_entry>& entries,
+                         const std::string& name) {
+    const auto found =
+        std::find_if(entries.rbegin(), entries.rend(), [&](const eventlog::backup_entry& entry) {
+            return entry.name != name && entry.good();
+        });
+    return found == entries.rend() ? std::string() : found->name;
+}
+
+std::string sentence_begin(std::string text) {
+    if (text.starts_with('b')) {
+        text.front() = 'B';
+    }
+    return text;
+}
+
+// What to do about a backup that turned out to be damaged: which other one to take.
+base::error explain_damage(const base::error& problem, const std::filesystem::path& place,
+                           eventlog::backup_target& target) {
+    base::error out = problem;
+    out.message = fmt::format("{}. `immortal backup verify --from {}` lists those that are good",
+                              sentence_begin(problem.message), place.string());
+    const auto entries = eventlog::list_backups(target);
+    const std::string other = entries ? newest_other(*entries, problem.field) : "";
+    out.message += entries && other.empty()
+                       ? ". No other backup there has all its pieces."
+                       : fmt::format("; then `immortal restore --from {} --backup {}` into the "
+                                     "same data folder.",
+                                     place.string(), other.empty() ? "NAME" : other);
+    return out;
+}
+
 base::result<eventlog::restore_report> restore_into(const std::filesystem::path& data,
                                                     const restore_command_options& options) {
     base::posix_file_system files;
@@ -355,6 +388,9 @@ base::result<eventlog::restore_report> restore_into(const std::filesystem::path&
         return base::fail(base::errc::already_exists,
                           "There is an event log in " + (*folder)->events().string() +
                               ": name another data folder, or move this one away first.");
+    }
+    if (!done && done.error().reason == "damaged_backup") {
+        return base::fail(explain_damage(done.error(), options.place, *from));
     }
     return done;
 }

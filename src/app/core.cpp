@@ -5,18 +5,72 @@
 #include "eventstore/embedded_store.hpp"
 #include "eventstore/remote_store.hpp"
 #include "eventstore/system_events.hpp"
+#include "postgres/sqlstate.hpp"
 #include "readmodel/migrations.hpp"
 
 #include <future>
 
 namespace immortal::app {
 
+base::error no_event_log(const settings& options) {
+    if (options.event_store.uri.empty()) {
+        return data_folder::no_event_log(options.server.data);
+    }
+    return {base::errc::not_found,
+            "The events of this server are in the event store at " +
+                without_password(options.event_store.uri) +
+                " (event_store.uri), and there is no event log in " +
+                data_folder::absolute(options.server.data).string() +
+                ", on which this command works; use the tools of that store."};
+}
+
+namespace {
+
+// A start, or a command, that finds the remote store unusable.
+base::error explain_remote(const settings& options, const base::error& problem) {
+    base::error out = problem;
+    out.message = "The event store at " + without_password(options.event_store.uri) +
+                  " cannot be used: " + problem.message + ". ";
+    switch (problem.code) {
+    case base::errc::unauthenticated:
+    case base::errc::forbidden:
+        out.message += "Name in event_store.uri (--event-store) the login and password of a user "
+                       "who may read and write there.";
+        break;
+    case base::errc::mismatch:
+    case base::errc::invalid_argument:
+        out.message += "It must be KurrentDB 25.1 or later, or `immortal store serve`.";
+        break;
+    default:
+        out.message += "Start it, or mend event_store.uri (--event-store); then try again.";
+        break;
+    }
+    return out;
+}
+
+base::error explain_database(const std::string& uri, const base::error& problem) {
+    const std::string place = without_password(uri);
+    if (problem.reason == postgres::missing_right) {
+        return {problem.code,
+                "The role with which PostgreSQL is used at " + place +
+                    " may not make or change tables in that database. Make it the owner of the "
+                    "database, or let it create in the schema public and own the tables that "
+                    "another role made there."};
+    }
+    return problem.code == base::errc::unavailable
+               ? base::error{problem.code,
+                             "PostgreSQL cannot be reached at " + place + ": " + problem.message}
+               : problem;
+}
+
+} // namespace
+
 base::result<std::unique_ptr<eventlog::log>>
 open_event_log(const data_folder& folder, const settings& options, base::file_system& files,
                base::clock& clock, base::random_source& random, base::metrics* metrics,
                data_folder::when_absent policy) {
     if (policy == data_folder::when_absent::refuse && !data_folder::has_event_log(folder.path())) {
-        return base::fail(data_folder::no_event_log(folder.path()));
+        return base::fail(no_event_log(options));
     }
     eventlog::log_settings s;
     s.folder = folder.events().string();
@@ -64,7 +118,8 @@ base::result<std::unique_ptr<eventstore::event_store>> open_remote(const setting
     chosen.epoch = s.epoch;
     chosen.start_attempts = s.discover_attempts;
     chosen.connection = std::move(*connection);
-    return eventstore::open_remote_store(std::move(chosen), random);
+    auto opened = eventstore::open_remote_store(std::move(chosen), random);
+    return opened ? std::move(opened) : base::fail(explain_remote(options, opened.error()));
 }
 
 core::core(const data_folder& folder, runtime::guardian& parent, const settings& options,
@@ -134,12 +189,8 @@ base::status core::connect(const settings& options) {
         redis = redis::make_client(engine.executor(), redis_settings, metrics);
     }
     auto migrated = engine.run(postgres::migrate(*database, readmodel::migrations()));
-    if (!migrated && migrated.error().code == base::errc::unavailable) {
-        return base::fail(base::errc::unavailable, "PostgreSQL cannot be reached at " +
-                                                       without_password(services.postgres_uri()) +
-                                                       ": " + migrated.error().message);
-    }
-    return migrated;
+    return migrated ? base::status()
+                    : base::fail(explain_database(services.postgres_uri(), migrated.error()));
 }
 
 core::~core() {

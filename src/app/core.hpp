@@ -60,6 +60,9 @@ private:
     base::status connect(const settings& options);
 };
 
+// The sentence for commands that need the embedded event log where there is none.
+[[nodiscard]] base::error no_event_log(const settings& options);
+
 // The event store that `options` name, which is a remote one. Blocks. Errors: a sentence.
 [[nodiscard]] base::result<std::unique_ptr<eventstore::event_store>>
 open_remote(const settings& options, base::random_source& random);

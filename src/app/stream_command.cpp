@@ -1,4 +1,5 @@
 // immortal stream read, immortal log info, immortal log verify
+#include "app/core.hpp"
 #include "app/log_tool.hpp"
 #include "app/tool.hpp"
 #include "eventlog/verify.hpp"
@@ -125,7 +126,7 @@ int run_log_verify(const log_options& options) {
         }
     }
     if (!data_folder::has_event_log(loaded->server.data)) {
-        return report(data_folder::no_event_log(loaded->server.data));
+        return report(no_event_log(*loaded));
     }
     base::posix_file_system files;
     const auto events = data_folder::absolute(loaded->server.data) / "events";

@@ -102,7 +102,8 @@ struct restore_report {
 
 // Makes the log anew in `folder`, which must be empty or hold a restore that was not finished.
 // Every piece and every frame is checked. Errors: not_found (no backup; a piece is missing:
-// the message names it), corrupt (a piece or a manifest is damaged, likewise), invalid_argument
+// the message names it), corrupt (a piece or a manifest is damaged, likewise; of a piece, of either
+// kind, with the reason "damaged_backup" and the backup's name as the field), invalid_argument
 // (`at` lies beyond the backups), already_exists (the folder is not empty), in_use as log::open,
 // cancelled, those of the target, exhausted, unavailable. After an error or a crash the folder
 // holds the marker.

@@ -52,6 +52,7 @@ private:
                                base::utc_time now);
     base::status finish(base::utc_time now);
     base::status remove_file(const std::string& name);
+    [[nodiscard]] std::unexpected<base::error> unusable(const base::error& problem) const;
     [[nodiscard]] std::string path_of(std::uint32_t number) const {
         return folder_ + "/" + format::segment_name(number);
     }
@@ -69,6 +70,15 @@ private:
     backup_progress done_;
     chain_hasher hasher_;
 };
+
+// Of the backup, as opposed to the folder that it is restored into.
+std::unexpected<base::error> restoring::unusable(const base::error& problem) const {
+    const bool damaged = problem.code == errc::not_found || problem.code == errc::corrupt;
+    return damaged ? fail(problem.code,
+                          fmt::format("backup {} cannot be restored: {}", name_, problem.message),
+                          "damaged_backup", name_)
+                   : fail(problem);
+}
 
 base::status restoring::choose() {
     auto entries = list_backups(target_);
@@ -93,11 +103,11 @@ base::status restoring::choose() {
     if (chosen == nullptr) {
         return fail(errc::not_found, "there is no backup " + options_.backup);
     }
+    name_ = chosen->name;
     if (!chosen->good()) {
-        return fail(chosen->problem());
+        return unusable(chosen->problem());
     }
     manifest_ = *chosen->manifest;
-    name_ = chosen->name;
     if (options_.at && *options_.at >= manifest_.end) {
         return fail(errc::invalid_argument,
                     fmt::format("the backup reaches up to position {} only", manifest_.end.value),
@@ -150,7 +160,7 @@ base::status restoring::fetch(const backup_segment& segment) {
     for (const backup_piece& piece : segment.pieces) {
         const auto bytes = fetch_piece(target_, segment, piece);
         if (!bytes) {
-            return fail(bytes.error());
+            return unusable(bytes.error());
         }
         if (const auto written = (*file)->write_at(piece.offset, *bytes); !written) {
             return environment(written.error());
@@ -167,9 +177,9 @@ base::status restoring::fetch(const backup_segment& segment) {
 // Reads what was fetched, up to the place to stop at.
 base::status restoring::check(const backup_segment& segment) {
     const auto damaged = [&](std::uint64_t offset, std::string_view what) {
-        return fail(errc::corrupt,
-                    fmt::format("the backup does not hold together: {} at offset {}: {}",
-                                format::segment_name(segment.number), offset, what));
+        return unusable(
+            {errc::corrupt, fmt::format("the backup does not hold together: {} at offset {}: {}",
+                                        format::segment_name(segment.number), offset, what)});
     };
     IMMORTAL_ASSERT(!ended_ && state_.end.value == segment.first_position);
     state_.next_segment = segment.number;
@@ -336,8 +346,8 @@ base::result<restore_report> restoring::run(base::clock& clock) {
     }
     if (!ended_ && (state_.end != manifest_.end || state_.chain != manifest_.chain ||
                     state_.events != manifest_.events)) {
-        return fail(errc::corrupt, "the backup does not hold together: its end is not the one "
-                                   "its manifest names");
+        return unusable({errc::corrupt, "the backup does not hold together: its end is not the "
+                                        "one its manifest names"});
     }
     if (done = finish(clock.now()); !done) {
         return fail(std::move(done.error()));

@@ -193,7 +193,8 @@ public:
 // Errors, mapped from SQLSTATE in one place (sqlstate.cpp): already_exists (23505, 23P01; `reason`
 // is the constraint's name), not_found (23503, `reason` likewise), conflict (40001, 40P01, and
 // IM001, which our own SQL functions raise for a lost fence), invalid_argument (22xxx, 23502,
-// 23514), unavailable (no connection, or lost before COMMIT: nothing was done), unknown_outcome
+// 23514), unavailable (no connection, or lost before COMMIT: nothing was done; with the reason
+// `missing_right` of sqlstate.hpp: the role may not do it), unknown_outcome
 // (the connection was lost, or the deadline passed, after COMMIT was sent; for run(), after the
 // statement was sent), timeout (nothing was done), exhausted, cancelled (stopped), internal
 // (anything else; the log has the text).

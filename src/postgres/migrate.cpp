@@ -100,8 +100,9 @@ awaitable<base::status> apply(transaction& block, const migration& m) {
     list.push_back(
         patient({"CREATE OR REPLACE FUNCTION pg_temp.apply_migration(statements text)"
                  " RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE statements;"
-                 " EXCEPTION WHEN OTHERS THEN RAISE EXCEPTION '% (SQLSTATE %)', SQLERRM, SQLSTATE;"
-                 " END $$"}));
+                 " EXCEPTION WHEN OTHERS THEN RAISE EXCEPTION '% (SQLSTATE %)', SQLERRM, SQLSTATE"
+                 " USING ERRCODE = CASE WHEN SQLSTATE IN ('42501', '3F000') THEN SQLSTATE"
+                 " ELSE 'P0001' END; END $$"}));
     list.push_back({"SELECT pg_temp.apply_migration($1)", arguments().add(m.text)});
     list.push_back({"INSERT INTO schema_migrations (number, name, digest, applied_at)"
                     " VALUES ($1, $2, $3, now())",

@@ -1,3 +1,4 @@
+#include "postgres/sqlstate.hpp"
 #include "postgres/test_support.hpp"
 
 namespace immortal::postgres {
@@ -63,6 +64,30 @@ TEST_F(migrate_test, a_failing_file_leaves_nothing) {
     EXPECT_EQ(number({"SELECT count(*) FROM schema_migrations"}), 1);
     EXPECT_EQ(number({"SELECT count(*) FROM pg_tables WHERE tablename = 'b'"}), 0);
     EXPECT_TRUE(apply({one_, two_}));
+}
+
+// Neither the table of the migrations nor one of a migration.
+TEST_F(migrate_test, a_role_without_rights_is_told_so) {
+    const std::string role = scratch_.execute("SELECT current_database()") + "_role";
+    scratch_.execute("CREATE ROLE " + role + " LOGIN");
+    engine_.run(db_->stop());
+    settings limited = defaults();
+    limited.uri += " user='" + role + "'";
+    open(limited);
+    const auto refused = apply({one_});
+    scratch_.execute("CREATE TABLE schema_migrations (number integer PRIMARY KEY, name text NOT "
+                     "NULL, digest text NOT NULL, applied_at timestamptz NOT NULL)");
+    scratch_.execute("GRANT ALL ON schema_migrations TO " + role);
+    const auto refused_later = apply({one_});
+    scratch_.execute("GRANT CREATE ON SCHEMA public TO " + role);
+    const auto granted = apply({one_});
+    scratch_.execute("DROP OWNED BY " + role);
+    scratch_.execute("DROP ROLE " + role);
+    for (const auto& each : {refused, refused_later}) {
+        ASSERT_FALSE(each);
+        EXPECT_EQ(each.error().reason, missing_right) << each.error().message;
+    }
+    EXPECT_TRUE(granted) << granted.error().message;
 }
 
 TEST_F(migrate_test, several_processes_may_start_at_once) {

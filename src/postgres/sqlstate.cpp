@@ -42,6 +42,11 @@ bool is_stale_plan(const server_error& from) noexcept {
     return from.sqlstate == "0A000" && from.message.starts_with("cached plan");
 }
 
+// A right, or the schema itself where the role may see none.
+bool is_missing_right(const server_error& from) noexcept {
+    return from.sqlstate == "42501" || from.sqlstate == "3F000";
+}
+
 } // namespace
 
 base::error to_error(const server_error& from) {
@@ -50,6 +55,10 @@ base::error to_error(const server_error& from) {
     }
     if (is_stale_plan(from)) {
         return {errc::unavailable, "the database schema has just changed; try again"};
+    }
+    if (is_missing_right(from)) {
+        return {errc::unavailable, "the database role lacks a right that the server needs",
+                std::string(missing_right)};
     }
     for (const auto& entry : mappings) {
         if (std::string_view(from.sqlstate).starts_with(entry.prefix)) {

@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace immortal::postgres {
 
@@ -14,6 +15,9 @@ struct server_error {
     std::string message; // for the log only: it may name tables and values
     bool fatal = false;  // the server ended the session
 };
+
+// `reason` of the error when the role may not do it, or may use no schema (unavailable).
+inline constexpr std::string_view missing_right = "database_right";
 
 // `reason` of the error is the constraint's name where one was violated.
 [[nodiscard]] base::error to_error(const server_error& from);

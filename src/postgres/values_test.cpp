@@ -77,6 +77,8 @@ TEST(sqlstate, has_one_meaning_each) {
     EXPECT_EQ(code("57P01"), errc::unavailable);
     EXPECT_EQ(code("53300"), errc::unavailable);
     EXPECT_EQ(code("42601"), errc::internal);
+    EXPECT_EQ(code("42501"), errc::unavailable);
+    EXPECT_EQ(to_error({"3F000", "", "", false}).reason, missing_right);
     EXPECT_EQ(code(""), errc::unavailable);
 }
 

@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr auto initdb_limit = std::chrono::minutes(3);
+// What a new cluster takes, 40 MiB, and room for its first segments of WAL and temporary files.
+constexpr std::uintmax_t cluster_bytes_min = std::uintmax_t{96} << 20u;
 
 // Debian keeps each version's programs in a folder of its own; the newest first.
 std::vector<fs::path> program_folders(const std::string& version) {
@@ -173,6 +175,22 @@ process_spec initdb_spec(const postgres_cluster& cluster, const fs::path& folder
     return spec;
 }
 
+// Before anything is written, and again if it failed: others may have filled the disk meanwhile.
+base::status check_room(const fs::path& folder) {
+    std::error_code failed;
+    const auto space = fs::space(folder.parent_path(), failed);
+    if (failed || space.available >= cluster_bytes_min) {
+        return {};
+    }
+    return base::fail(base::errc::exhausted,
+                      "The disk of " + folder.parent_path().string() + " is full: PostgreSQL's " +
+                          "folder, which is made there at the first start, needs " +
+                          std::to_string(cluster_bytes_min >> 20u) + " MiB, and " +
+                          std::to_string(space.available >> 20u) +
+                          " MiB are free. Free some space, or name a data folder on another disk "
+                          "with --data, or a PostgreSQL of your own with --postgres.");
+}
+
 // Into a folder of another name, so that a cluster that bears its name is whole.
 base::status initialise(guardian& parent, const postgres_cluster& cluster,
                         const fs::path& log_file) {
@@ -181,6 +199,9 @@ base::status initialise(guardian& parent, const postgres_cluster& cluster,
     (void)stop_processes(find_processes("initdb", draft.string()), {});
     (void)stop_processes(find_processes("postgres", draft.string()), {});
     fs::remove_all(draft, failed);
+    if (auto room = check_room(cluster.folder); !room) {
+        return room;
+    }
     if (auto made = make_private_folder(draft, cluster.run_as); !made) {
         return made;
     }
@@ -194,6 +215,10 @@ base::status initialise(guardian& parent, const postgres_cluster& cluster,
         ended = child->stop();
     }
     if (!ended->success()) {
+        if (auto room = check_room(cluster.folder); !room) {
+            fs::remove_all(draft, failed);
+            return room;
+        }
         return base::fail(base::errc::unavailable,
                           "PostgreSQL's folder could not be made: " +
                               reason_in_log(log_file.string(), log_start,
