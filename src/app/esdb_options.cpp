@@ -2,26 +2,24 @@
 
 #include "app/http_address.hpp"
 #include "app/output.hpp"
+#include "base/small_file.hpp"
 
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
 namespace immortal::app {
 
 namespace {
 
 base::result<std::string> content_of(const std::string& key, const std::string& file) {
-    std::ifstream in(file, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    if (!in || text.str().empty()) {
+    auto text = base::read_small_file(file);
+    if (!text || text->empty()) {
         return base::fail(base::errc::invalid_argument,
-                          key + ": the file '" + file + "' cannot be read, or is empty.");
+                          key + ": the file " + (text ? file + " is empty" : text.error().message) +
+                              ".");
     }
-    return text.str();
+    return text;
 }
 
 } // namespace

@@ -1,15 +1,14 @@
 #include "base/config.hpp"
 
 #include "base/assert.hpp"
+#include "base/small_file.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <unistd.h>
 
 namespace immortal::base {
@@ -74,12 +73,11 @@ config::config(const config_registry& registry) : registry_(&registry) {
 }
 
 status config::load_file(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    if (!file || !(content << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof()))
-        return fail(errc::not_found,
-                    fmt::format("the configuration file {} cannot be read", path.string()));
-    return load_toml(content.str(), path.string());
+    const auto content = read_small_file(path);
+    if (!content)
+        return fail(content.error().code,
+                    fmt::format("The configuration file {}.", content.error().message));
+    return load_toml(*content, path.string());
 }
 
 status config::load_environment() {

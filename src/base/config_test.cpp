@@ -99,6 +99,9 @@ TEST_F(ConfigTest, wrong_types_and_ranges_name_key_source_and_expectation) {
                 HasSubstr("f.toml:1: not valid TOML"));
     EXPECT_THAT(message(settings.load_file("/does/not/exist.toml")),
                 HasSubstr("exist.toml cannot be read"));
+    EXPECT_EQ(message(settings.load_file("/dev")), "The configuration file /dev is a folder.");
+    EXPECT_EQ(message(settings.load_file("/dev/zero")),
+              "The configuration file /dev/zero is not a regular file.");
 }
 
 TEST_F(ConfigTest, whole_number_serves_as_decimal) {

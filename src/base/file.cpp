@@ -70,7 +70,8 @@ private:
 
 int open_retrying(const char* path, int flags, descriptor_reserve* reserve = nullptr) {
     for (;;) {
-        const int number = ::open(path, flags | O_CLOEXEC, 0640);
+        // Not to wait for the other end of what may be a FIFO; for files it means nothing.
+        const int number = ::open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
         if (number >= 0) {
             return number;
         }

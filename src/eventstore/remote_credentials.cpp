@@ -1,14 +1,13 @@
 #include "eventstore/remote_credentials.hpp"
 
 #include "base/log.hpp"
+#include "base/small_file.hpp"
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,14 +27,14 @@ base::status read_file(const std::string& path, std::string_view key, std::strin
     if (path.empty()) {
         return {};
     }
-    std::ifstream file(path, std::ios::binary);
-    out.assign(std::istreambuf_iterator<char>(file), {});
-    if (!file || out.empty()) {
+    auto content = base::read_small_file(path);
+    if (!content || content->empty()) {
         return base::fail(base::errc::invalid_argument,
                           fmt::format("the file that {} of the event store's connection string "
-                                      "names cannot be read",
-                                      key));
+                                      "names cannot be used: {}",
+                                      key, content ? path + " is empty" : content.error().message));
     }
+    out = std::move(*content);
     return {};
 }
 

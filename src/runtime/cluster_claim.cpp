@@ -1,10 +1,10 @@
 #include "runtime/cluster_claim.hpp"
 
 #include "base/log.hpp"
+#include "base/small_file.hpp"
 #include "runtime/processes.hpp"
 #include "runtime/service_folders.hpp"
 
-#include <fstream>
 #include <system_error>
 
 namespace immortal::runtime {
@@ -56,10 +56,8 @@ fs::path cluster_record(const fs::path& data_folder) {
 }
 
 std::string first_line(const fs::path& file) {
-    std::ifstream in(file);
-    std::string line;
-    std::getline(in, line);
-    return line;
+    const auto content = base::read_small_file(file);
+    return content ? content->substr(0, content->find('\n')) : std::string();
 }
 
 base::result<std::unique_ptr<folder_lock>> claim_cluster(const fs::path& folder,

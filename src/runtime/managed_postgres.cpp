@@ -1,6 +1,7 @@
 #include "runtime/managed_postgres.hpp"
 
 #include "base/assert.hpp"
+#include "runtime/cluster_claim.hpp"
 #include "runtime/log_rotation.hpp"
 #include "runtime/postgres_cluster.hpp"
 #include "runtime/processes.hpp"
@@ -9,8 +10,8 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -148,7 +149,7 @@ base::status managed_postgres::state::end_leftovers() const {
     rotate_log(options.log_folder / "postgres.log");
     const auto left = find_processes("postgres", cluster.folder.string());
     pid_t postmaster = -1;
-    std::ifstream(cluster.folder / "postmaster.pid") >> postmaster;
+    std::istringstream(first_line(cluster.folder / "postmaster.pid")) >> postmaster;
     const bool whole = std::any_of(left.begin(), left.end(),
                                    [&](const auto& process) { return process.pid == postmaster; });
     // Without their postmaster the others can only be dropped; the next start recovers anyhow.

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/small_file.hpp"
 #include "runtime/cluster_claim.hpp"
 #include "runtime/processes.hpp"
 #include "runtime/service_folders.hpp"
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <sys/stat.h>
 #include <system_error>
 
@@ -75,7 +77,7 @@ base::result<fs::path> new_place(const managed_postgres::settings& options) {
     const fs::path draft = draft_of(cluster_record(options.data_folder));
     const std::string number = number_of(options.data_folder);
     {
-        std::ifstream in(draft);
+        std::istringstream in(base::read_small_file(draft).value_or(std::string()));
         std::string place;
         std::string maker;
         std::getline(in, place);
