@@ -1,20 +1,18 @@
 #include "runtime/guardian.hpp"
 
-#include "base/assert.hpp"
-#include "base/log.hpp"
 #include "runtime/guardian_process.hpp"
-#include "runtime/guardian_protocol.hpp"
+#include "runtime/guardian_state.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <condition_variable>
 #include <cstdlib>
 #include <dirent.h>
-#include <limits>
 #include <map>
 #include <mutex>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <thread>
@@ -26,7 +24,24 @@ namespace protocol = guardian_protocol;
 
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
 constexpr auto spawn_limit = std::chrono::seconds(30);
+// What a child may take beyond its stop plan before it counts as overdue.
+constexpr auto stop_margin = std::chrono::seconds(5);
+// What the guardian may take for its own end when its children have ended.
+constexpr auto guardian_margin = std::chrono::seconds(2);
+constexpr timeval send_limit{.tv_sec = 1, .tv_usec = 0};
+
+// Until the last signal of its plan, SIGKILL, has had its time.
+milliseconds length_of(const std::vector<stop_step>& plan) {
+    milliseconds out = std::chrono::seconds(1);
+    for (const stop_step& step : plan) {
+        out += step.grace;
+    }
+    return out;
+}
 
 // Closes what the guardian has no business with: whoever waits for the end of a pipe of the server
 // must not wait for the guardian.
@@ -55,127 +70,6 @@ std::string reason_of(int number) {
 }
 
 } // namespace
-
-struct guardian::state {
-    int socket = -1;
-    pid_t pid = -1;
-    std::thread reader;
-
-    mutable std::mutex mutex; // guards what follows
-    bool closed = false;      // by us
-    bool lost = false;
-    bool ending = false; // a deadline was set
-    std::uint64_t next_id = 1;
-    std::map<std::uint64_t, std::weak_ptr<child_process::state>> children;
-
-    state() = default;
-    ~state() {
-        if (socket >= 0) {
-            close(socket); // no earlier: another thread may be sending
-        }
-    }
-    state(const state&) = delete;
-    state& operator=(const state&) = delete;
-
-    void read_replies();
-    void apply(const protocol::reply& reply);
-    void end_all();
-    base::status send(const protocol::request& request) const;
-};
-
-struct child_process::state {
-    std::weak_ptr<guardian::state> owner;
-    std::uint64_t id = 0;
-
-    mutable std::mutex mutex; // guards what follows
-    mutable std::condition_variable changed;
-    pid_t pid = -1;
-    std::optional<protocol::reply> failure;
-    std::optional<exit_status> ended;
-
-    void request(protocol::request_kind kind, int signal) const;
-};
-
-void guardian::state::apply(const protocol::reply& reply) {
-    std::shared_ptr<child_process::state> child;
-    {
-        const std::lock_guard lock(mutex);
-        const auto found = children.find(reply.id);
-        if (found == children.end()) {
-            return;
-        }
-        child = found->second.lock();
-        if (reply.kind != protocol::reply_kind::spawned || !child) {
-            children.erase(found);
-        }
-    }
-    if (!child) {
-        return;
-    }
-    const std::lock_guard lock(child->mutex);
-    switch (reply.kind) {
-    case protocol::reply_kind::spawned:
-        child->pid = static_cast<pid_t>(reply.pid);
-        break;
-    case protocol::reply_kind::failed:
-        child->failure = reply;
-        break;
-    case protocol::reply_kind::exited: {
-        const int status = static_cast<int>(reply.value);
-        child->ended = WIFSIGNALED(status) ? exit_status{0, WTERMSIG(status)}
-                                           : exit_status{WEXITSTATUS(status), 0};
-        break;
-    }
-    }
-    child->changed.notify_all();
-}
-
-void guardian::state::end_all() {
-    std::map<std::uint64_t, std::weak_ptr<child_process::state>> left;
-    {
-        const std::lock_guard lock(mutex);
-        lost = !closed;
-        left.swap(children);
-        if (lost) {
-            base::log_error("runtime", "the guardian process has ended; its children end too");
-        }
-    }
-    for (const auto& [id, weak] : left) {
-        if (const auto child = weak.lock()) {
-            const std::lock_guard lock(child->mutex);
-            child->ended = exit_status{0, SIGKILL};
-            child->changed.notify_all();
-        }
-    }
-}
-
-void guardian::state::read_replies() {
-    std::string buffer(protocol::packet_size_max, '\0');
-    for (;;) {
-        const ssize_t size = recv(socket, buffer.data(), buffer.size(), 0);
-        if (size < 0 && errno == EINTR) {
-            continue;
-        }
-        if (size <= 0) {
-            break;
-        }
-        const auto reply = protocol::decode_reply({buffer.data(), static_cast<std::size_t>(size)});
-        IMMORTAL_ASSERT(reply.has_value());
-        apply(*reply);
-    }
-    end_all();
-}
-
-base::status guardian::state::send(const protocol::request& request) const {
-    const std::string bytes = protocol::encode(request);
-    if (bytes.size() > protocol::packet_size_max) {
-        return base::fail(base::errc::too_large, "The command line of a child is too long.");
-    }
-    if (::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
-        return base::fail(base::errc::cancelled, "The guardian process has ended.");
-    }
-    return {};
-}
 
 guardian::guardian(std::shared_ptr<state> owned) : state_(std::move(owned)) {}
 
@@ -206,12 +100,23 @@ base::result<std::unique_ptr<guardian>> guardian::start(const std::vector<int>& 
     auto made = std::make_shared<state>();
     made->socket = ends[0];
     made->pid = pid;
+    made->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
+    const auto end_process = [pid] { // which has no children yet
+        (void)kill(pid, SIGKILL);
+        while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
+    };
+    if (made->changed < 0) {
+        const int number = errno;
+        end_process();
+        return base::fail(base::errc::unavailable,
+                          "The guardian process could not be started: " + reason_of(number) + ".");
+    }
     try {
         made->reader = std::thread([s = made.get()] { s->read_replies(); });
     } catch (const std::system_error& refused) {
-        ::shutdown(made->socket, SHUT_WR); // it ends
-        while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-        }
+        end_process();
         return base::fail(base::errc::unavailable,
                           "The guardian process could not be started: no thread for it (" +
                               refused.code().message() + ").");
@@ -222,6 +127,7 @@ base::result<std::unique_ptr<guardian>> guardian::start(const std::vector<int>& 
 base::result<child_process> guardian::spawn(process_spec spec) {
     auto child = std::make_shared<child_process::state>();
     child->owner = state_;
+    child->plan_length = length_of(spec.stop_plan);
     {
         const std::lock_guard lock(state_->mutex);
         if (state_->closed || state_->lost || state_->ending) {
@@ -229,22 +135,35 @@ base::result<child_process> guardian::spawn(process_spec spec) {
         }
         child->id = state_->next_id++;
         state_->children.emplace(child->id, child);
+        state_->longest_plan = std::max(state_->longest_plan, child->plan_length);
+        state_->wake();
     }
     protocol::request request{protocol::request_kind::spawn, child->id};
     request.spec = std::move(spec);
     if (auto sent = state_->send(request); !sent) {
+        const std::lock_guard lock(state_->mutex);
+        state_->children.erase(child->id); // there is no end to wait for
         return base::fail(sent.error());
     }
+    const auto until = steady_clock::now() + spawn_limit;
+    const auto answered = [&child] { return child->pid > 0 || child->failure || child->ended; };
     std::unique_lock lock(child->mutex);
-    const bool answered = child->changed.wait_for(
-        lock, spawn_limit, [&] { return child->pid > 0 || child->failure || child->ended; });
-    if (!answered || child->failure) {
-        const std::string why =
-            child->failure
-                ? child->failure->text + ": " + reason_of(static_cast<int>(child->failure->value))
-                : std::string("the guardian does not answer");
+    while (!child->changed.wait_for(lock, wake_interval, answered) && steady_clock::now() < until) {
+        lock.unlock();
+        wake();
+        lock.lock();
+    }
+    if (!answered()) {
+        lock.unlock();
+        child->request(protocol::request_kind::stop, 0); // should it be started after all
         return base::fail(base::errc::unavailable,
-                          request.spec.program + " could not be started (" + why + ").");
+                          request.spec.program +
+                              " could not be started (the guardian does not answer).");
+    }
+    if (child->failure) {
+        return base::fail(base::errc::unavailable,
+                          request.spec.program + " could not be started (" + child->failure->text +
+                              ": " + reason_of(static_cast<int>(child->failure->value)) + ").");
     }
     if (child->pid <= 0) {
         return base::fail(base::errc::cancelled, "The guardian process has ended.");
@@ -263,17 +182,25 @@ pid_t guardian::pid() const {
 }
 
 void guardian::end_by(std::chrono::steady_clock::time_point deadline) {
-    using std::chrono::milliseconds;
-    const auto left =
-        std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    using std::chrono::nanoseconds;
     protocol::request request{protocol::request_kind::limit};
-    request.grace_ms = static_cast<std::uint32_t>(
-        std::clamp<std::int64_t>(left, 0, std::numeric_limits<std::int32_t>::max()));
+    request.deadline_ns = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<nanoseconds>(deadline.time_since_epoch()).count());
     const std::lock_guard lock(state_->mutex);
     state_->ending = true;
-    if (!state_->closed && !state_->lost) {
+    state_->watch.limit_children(deadline);
+    if (state_->closed) {
+        state_->watch.limit_guardian(std::max(deadline, steady_clock::now()) + guardian_margin);
+    } else if (!state_->lost) {
+        state_->wake();
         (void)state_->send(request); // lost meanwhile: its children end by themselves
     }
+    state_->tell_reader();
+}
+
+void guardian::wake() {
+    const std::lock_guard lock(state_->mutex);
+    state_->wake();
 }
 
 bool guardian::ending() const {
@@ -284,6 +211,11 @@ bool guardian::ending() const {
 void guardian::begin_shut_down() {
     const std::lock_guard lock(state_->mutex);
     if (!std::exchange(state_->closed, true)) {
+        const auto now = steady_clock::now();
+        const auto due = state_->watch.children_due().value_or(now + state_->longest_plan);
+        state_->watch.limit_guardian(std::max(due, now) + guardian_margin);
+        state_->tell_reader();
+        state_->wake();
         ::shutdown(state_->socket, SHUT_WR); // the guardian sees the end, replies still come
     }
 }
@@ -294,17 +226,10 @@ void guardian::shut_down() {
         return;
     }
     state_->reader.join(); // ends with the guardian
+    const std::lock_guard lock(state_->mutex);
     while (waitpid(state_->pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-}
-
-void child_process::state::request(protocol::request_kind kind, int signal) const {
-    if (const auto to = owner.lock()) {
-        const std::lock_guard lock(to->mutex);
-        if (!to->closed && !to->lost) {
-            (void)to->send({kind, id, static_cast<std::uint32_t>(signal)});
-        }
-    }
+    state_->reaped = true;
 }
 
 pid_t child_process::pid() const {
@@ -323,16 +248,38 @@ void child_process::send_signal(int number) {
 }
 
 void child_process::terminate() {
+    {
+        const std::lock_guard lock(state_->mutex);
+        if (!state_->stop_due) {
+            state_->stop_due = steady_clock::now() + state_->plan_length + stop_margin;
+        }
+    }
     state_->request(protocol::request_kind::stop, 0);
 }
 
-exit_status child_process::stop() {
+bool child_process::is_overdue() const {
+    const std::lock_guard lock(state_->mutex);
+    return !state_->ended && state_->stop_due && *state_->stop_due <= steady_clock::now();
+}
+
+std::optional<exit_status> child_process::stop() {
     terminate();
-    std::optional<exit_status> ended;
-    while (!ended) {
-        ended = wait(std::chrono::seconds(60)); // the plan ends in SIGKILL
+    steady_clock::time_point due;
+    {
+        const std::lock_guard lock(state_->mutex);
+        due = *state_->stop_due;
     }
-    return *ended;
+    for (;;) {
+        const auto left = std::chrono::ceil<milliseconds>(due - steady_clock::now());
+        const auto ended = wait(std::clamp(left, milliseconds(0), wake_interval));
+        if (ended || left <= wake_interval) {
+            return ended;
+        }
+        if (const auto guardian = state_->owner.lock()) {
+            const std::lock_guard lock(guardian->mutex);
+            guardian->wake();
+        }
+    }
 }
 
 } // namespace immortal::runtime

@@ -30,8 +30,11 @@ public:
 
     // Begins its stop plan, which ends in SIGKILL; does not wait.
     void terminate();
-    // terminate(), then waits for the end.
-    exit_status stop();
+    // Whether it should have ended by its stop plan long ago: it cannot be killed (it waits for a
+    // disk), or the guardian does not react.
+    [[nodiscard]] bool is_overdue() const;
+    // terminate(), then waits for the end; empty: it is overdue.
+    std::optional<exit_status> stop();
 
 private:
     std::shared_ptr<state> state_;
@@ -50,7 +53,8 @@ public:
     guardian& operator=(const guardian&) = delete;
 
     // Starts a process. Errors: unavailable (the system refused; the message says which step and
-    // why), cancelled (the guardian is gone). Thread-safe.
+    // why; or the guardian does not answer within 30 s), cancelled (the guardian is gone).
+    // Thread-safe.
     [[nodiscard]] base::result<child_process> spawn(process_spec spec);
 
     // True when the guardian process has ended though nobody asked it to. Its children get the
@@ -58,20 +62,26 @@ public:
     [[nodiscard]] bool lost() const;
     [[nodiscard]] pid_t pid() const;
 
+    // Continues the guardian if it is stopped (SIGSTOP), as everything does that asks it for
+    // something: for those who wait for what it may have to say. Thread-safe.
+    void wake();
+
     // Sets a deadline for everything it started: what still runs then is killed, with whatever it
-    // has started in turn, also if it is stopped (SIGSTOP) or does not follow its plan. Nothing is
-    // spawned from now on. The earliest deadline counts. Does not wait. Thread-safe.
+    // has started in turn, also if it is stopped (SIGSTOP) or does not follow its plan. If the
+    // guardian does not see to it, this process does, and kills the guardian too, 1.5 s after the
+    // deadline. Nothing is spawned from now on. The earliest deadline counts. Does not wait.
+    // Thread-safe.
     void end_by(std::chrono::steady_clock::time_point deadline);
     // Whether end_by() was called.
     [[nodiscard]] bool ending() const;
 
     // Begins to end every child that still runs, by its plan; does not wait. A spawn() fails from
-    // then on. Thread-safe.
+    // then on. Without end_by() the longest of the plans gives the deadline. Thread-safe.
     void begin_shut_down();
-    // begin_shut_down(), then waits for the guardian's end. One thread.
+    // begin_shut_down(), then waits for the guardian's end, which the deadline ensures. One thread.
     void shut_down();
 
-    struct state; // of guardian.cpp
+    struct state; // guardian_state.hpp
 
 private:
     explicit guardian(std::shared_ptr<state> owned);

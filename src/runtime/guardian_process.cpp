@@ -215,7 +215,7 @@ private:
             return;
         }
         if (request->kind == protocol::request_kind::limit) {
-            const auto due = steady_clock::now() + std::chrono::milliseconds(request->grace_ms);
+            const steady_clock::time_point due(std::chrono::nanoseconds(request->deadline_ns));
             limit_ = std::min(limit_.value_or(due), due);
             return;
         }

@@ -120,7 +120,7 @@ std::string encode(const request& in) {
     w.number(static_cast<std::uint32_t>(in.kind));
     w.number(in.id);
     w.number(in.signal);
-    w.number(in.grace_ms);
+    w.number(in.deadline_ns);
     if (in.kind == request_kind::spawn) {
         write_spec(w, in.spec);
     }
@@ -143,7 +143,7 @@ std::optional<request> decode_request(std::string_view bytes) {
     out.kind = static_cast<request_kind>(r.number<std::uint32_t>());
     out.id = r.number<std::uint64_t>();
     out.signal = r.number<std::uint32_t>();
-    out.grace_ms = r.number<std::uint32_t>();
+    out.deadline_ns = r.number<std::uint64_t>();
     if (out.kind == request_kind::spawn) {
         out.spec = read_spec(r);
     }

@@ -1,7 +1,7 @@
 // The messages between the server and its guardian, one per packet of a SOCK_SEQPACKET pair. Both
 // ends are the same program, so integers stand in the machine's order.
 //
-//   request = kind:u32 id:u64 signal:u32 grace_ms:u32 [spec]
+//   request = kind:u32 id:u64 signal:u32 deadline_ns:u64 [spec]
 //   reply   = kind:u32 id:u64 pid:u32 value:u32 text
 //   spec    = program working_folder log_file has_account:u32 uid:u32 gid:u32 name
 //             arguments environment plan                text  = size:u32 bytes
@@ -24,15 +24,17 @@ enum class request_kind : std::uint32_t {
     spawn = 1,
     stop,   // run the stop plan
     signal, // send one signal
-    limit,  // end everything within `grace_ms`; spawn nothing more
+    limit,  // end everything by `deadline_ns`; spawn nothing more
 };
 
 struct request {
     request_kind kind = request_kind::spawn;
     std::uint64_t id = 0; // of the child; chosen by the server
     std::uint32_t signal = 0;
-    std::uint32_t grace_ms = 0; // with limit
-    process_spec spec = {};     // with spawn
+    // With limit. A point of the machine's steady clock, so that it counts also while the guardian
+    // does not read.
+    std::uint64_t deadline_ns = 0;
+    process_spec spec = {}; // with spawn
 };
 
 enum class reply_kind : std::uint32_t {

@@ -1,12 +1,15 @@
 #include "runtime/guardian.hpp"
 #include "runtime/guardian_protocol.hpp"
+#include "runtime/guardian_watch.hpp"
 #include "runtime/process_testing.hpp"
 #include "runtime/service_folders.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <optional>
 #include <sys/file.h>
+#include <sys/ptrace.h>
 
 namespace immortal::runtime {
 namespace {
@@ -55,15 +58,15 @@ TEST_F(guardians, follows_the_stop_plan_to_its_end) {
     spec.stop_plan = {{SIGTERM, 100ms}, {SIGQUIT, 100ms}};
     auto stubborn = spawn(spec);
     ASSERT_TRUE(eventually([&] { return text_of(log_).starts_with("ready"); }));
-    EXPECT_EQ(stubborn.stop().signal, SIGKILL);
+    EXPECT_EQ(stubborn.stop()->signal, SIGKILL);
     EXPECT_EQ(text_of(log_), "ready\nterm\nquit\n");
-    EXPECT_EQ(gentle.stop().code, 7);
+    EXPECT_EQ(gentle.stop()->code, 7);
 }
 
 TEST_F(guardians, ends_a_process_that_is_stopped) {
     auto child = spawn(shell("sleep 1000"));
     child.send_signal(SIGSTOP);
-    EXPECT_EQ(child.stop().signal, SIGTERM);
+    EXPECT_EQ(child.stop()->signal, SIGTERM);
 }
 
 TEST_F(guardians, kills_at_its_deadline_what_does_not_end_stopped_grandchildren_too) {
@@ -85,8 +88,108 @@ TEST_F(guardians, lets_what_ends_before_the_deadline_end_by_its_plan) {
     auto child = spawn(shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done", log_));
     ASSERT_TRUE(eventually([&] { return text_of(log_) == "ready\n"; }));
     guardian_->end_by(std::chrono::steady_clock::now() + 1h);
-    EXPECT_EQ(child.stop().code, 7);
+    EXPECT_EQ(child.stop()->code, 7);
     guardian_->shut_down(); // does not wait for the deadline
+}
+
+TEST_F(guardians, is_continued_by_whoever_asks_it_for_something) {
+    kill(guardian_->pid(), SIGSTOP);
+    auto child = spawn(shell("sleep 1000"));
+    kill(guardian_->pid(), SIGSTOP);
+    EXPECT_EQ(child.stop()->signal, SIGTERM);
+    auto other = spawn(shell("true"));
+    kill(guardian_->pid(), SIGSTOP);
+    guardian_->wake();
+    EXPECT_TRUE(other.wait(patience)->success());
+    kill(guardian_->pid(), SIGSTOP);
+    guardian_->shut_down();
+    EXPECT_FALSE(guardian_->lost());
+}
+
+TEST_F(guardians, keeps_a_deadline_that_passed_while_it_was_stopped) {
+    auto spec = shell("trap '' TERM; echo ready; while :; do sleep 0.01; done", log_);
+    spec.stop_plan = {{SIGTERM, 1h}};
+    auto child = spawn(spec);
+    ASSERT_TRUE(eventually([&] { return text_of(log_) == "ready\n"; }));
+    guardian_->end_by(std::chrono::steady_clock::now() + 200ms); // continues it
+    kill(guardian_->pid(), SIGSTOP);
+    EXPECT_EQ(child.wait(patience)->signal, SIGKILL);
+    EXPECT_FALSE(guardian_->lost()); // it was continued again, and did it by itself
+}
+
+// Of a debugger: SIGCONT does not continue what it holds. False: tracing is not allowed here.
+bool hold_by_tracing(pid_t pid) {
+    return ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) == 0 &&
+           ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr) == 0;
+}
+
+class held_guardians : public guardians {
+protected:
+    void SetUp() override {
+        auto spec = shell(
+            "setsid sh -c 'echo $$; kill -STOP $$' & trap '' TERM INT; wait; sleep 1000", log_);
+        spec.stop_plan = {{SIGTERM, 100ms}};
+        child_ = spawn(spec);
+        ASSERT_TRUE(eventually([&] { return text_of(log_).ends_with("\n"); }));
+        grandchild_ = identity_of(std::stoi(text_of(log_))).value();
+        if (!hold_by_tracing(guardian_->pid())) {
+            GTEST_SKIP() << "needs ptrace";
+        }
+    }
+    [[nodiscard]] bool all_gone() const {
+        return !is_running(identity_of(child_->pid()).value_or(process_identity{})) &&
+               !is_running(grandchild_);
+    }
+
+    std::optional<child_process> child_;
+    process_identity grandchild_;
+};
+
+TEST_F(held_guardians, are_killed_with_what_they_started_after_the_deadline) {
+    guardian_->end_by(std::chrono::steady_clock::now() + 100ms);
+    child_->terminate();
+    EXPECT_EQ(child_->wait(patience)->signal, SIGKILL);
+    EXPECT_TRUE(guardian_->lost());
+    EXPECT_TRUE(eventually([&] { return all_gone(); }));
+    guardian_->shut_down();
+}
+
+TEST_F(held_guardians, do_not_delay_a_shut_down_beyond_the_longest_plan) {
+    guardian_->shut_down();
+    EXPECT_FALSE(child_->running());
+    EXPECT_TRUE(eventually([&] { return all_gone(); }));
+}
+
+TEST_F(held_guardians, cannot_make_a_stop_wait_for_ever) {
+    EXPECT_EQ(child_->stop(), std::nullopt);
+    EXPECT_TRUE(child_->is_overdue());
+    ptrace(PTRACE_DETACH, guardian_->pid(), nullptr, nullptr);
+    EXPECT_TRUE(child_->wait(patience).has_value());
+    EXPECT_FALSE(child_->is_overdue());
+}
+
+TEST(guardian_watches, wake_first_and_kill_what_does_not_do_its_work_then) {
+    using step = guardian_watch::step;
+    const guardian_watch::time_point begin{};
+    guardian_watch watch;
+    EXPECT_EQ(watch.next_step(begin + 1h, true), step::none);
+    watch.limit_children(begin + 9s);
+    watch.limit_children(begin + 8s);
+    watch.limit_children(begin + 20s);
+    EXPECT_EQ(watch.next_time(true), begin + 8s);
+    EXPECT_EQ(watch.next_time(false), std::nullopt); // nothing is left to wait for
+    EXPECT_EQ(watch.next_step(begin + 7s, true), step::none);
+    EXPECT_EQ(watch.next_step(begin + 8s, false), step::none);
+    EXPECT_EQ(watch.next_step(begin + 8s, true), step::wake);
+    EXPECT_EQ(watch.next_step(begin + 9s, true), step::none);
+    EXPECT_EQ(watch.next_step(begin + 9s, false), step::none); // it did
+    watch.limit_guardian(begin + 10s);
+    EXPECT_EQ(watch.next_time(false), begin + 10s);
+    EXPECT_EQ(watch.next_step(begin + 10s, false), step::wake);
+    EXPECT_EQ(watch.next_time(false), begin + 10s + guardian_watch::grace);
+    EXPECT_EQ(watch.next_step(begin + 11s + 500ms, false), step::kill);
+    EXPECT_EQ(watch.next_step(begin + 20s, false), step::none);
+    EXPECT_EQ(watch.next_time(false), std::nullopt);
 }
 
 TEST_F(guardians, runs_under_another_account) {
@@ -187,8 +290,8 @@ TEST(guardian_protocol_messages, come_back_as_they_went) {
     }
     EXPECT_FALSE(guardian_protocol::decode_request(bytes + "x").has_value());
     const guardian_protocol::request limit{.kind = guardian_protocol::request_kind::limit,
-                                           .grace_ms = 80};
-    EXPECT_EQ(guardian_protocol::decode_request(encode(limit)).value().grace_ms, 80u);
+                                           .deadline_ns = 80};
+    EXPECT_EQ(guardian_protocol::decode_request(encode(limit)).value().deadline_ns, 80u);
 }
 
 } // namespace

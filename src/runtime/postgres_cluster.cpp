@@ -193,6 +193,17 @@ base::status check_room(const fs::path& folder) {
                           "with --data, or a PostgreSQL of your own with --postgres.");
 }
 
+std::optional<exit_status> await_initdb(guardian& parent, child_process& child) {
+    const auto until = std::chrono::steady_clock::now() + initdb_limit;
+    while (std::chrono::steady_clock::now() < until) {
+        if (const auto ended = child.wait(std::chrono::seconds(1))) {
+            return ended;
+        }
+        parent.wake(); // it may have to tell that initdb has ended
+    }
+    return child.stop();
+}
+
 // Into a folder of another name, so that a cluster that bears its name is whole.
 base::status initialise(guardian& parent, const postgres_cluster& cluster,
                         const fs::path& log_file) {
@@ -212,11 +223,8 @@ base::status initialise(guardian& parent, const postgres_cluster& cluster,
     if (!child) {
         return base::fail(child.error());
     }
-    auto ended = child->wait(initdb_limit);
-    if (!ended) {
-        ended = child->stop();
-    }
-    if (!ended->success()) {
+    const auto ended = await_initdb(parent, *child);
+    if (!ended || !ended->success()) {
         if (auto room = check_room(cluster.folder); !room) {
             fs::remove_all(draft, failed);
             return room;
@@ -225,7 +233,8 @@ base::status initialise(guardian& parent, const postgres_cluster& cluster,
                           "PostgreSQL's folder could not be made: " +
                               reason_in_log(log_file.string(), log_start,
                                             {"initdb: error:", "FATAL:", "could not"}) +
-                              " (" + ended->text() + "). The log is " + log_file.string() + ".");
+                              " (" + (ended ? ended->text() : "it does not end") +
+                              "). The log is " + log_file.string() + ".");
     }
     fs::rename(draft, cluster.folder, failed);
     if (failed) {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <thread>
@@ -89,6 +90,27 @@ std::vector<pid_t> children_of(pid_t parent) {
             out.push_back(pid);
         }
     });
+    return out;
+}
+
+std::vector<process_identity> descendants_of(pid_t ancestor) {
+    std::multimap<pid_t, process_identity> by_parent;
+    for_each_process([&](pid_t pid) {
+        if (const auto stat = read_stat(pid)) {
+            by_parent.emplace(stat->parent, process_identity{pid, stat->start_ticks});
+        }
+    });
+    std::vector<process_identity> out;
+    std::vector<pid_t> parents{ancestor};
+    while (!parents.empty()) {
+        const auto [begin, end] = by_parent.equal_range(parents.back());
+        parents.pop_back();
+        for (auto child = begin; child != end; ++child) {
+            out.push_back(child->second);
+            parents.push_back(child->second.pid);
+        }
+        by_parent.erase(begin, end); // a number that was used again meanwhile makes no circle
+    }
     return out;
 }
 

@@ -21,6 +21,8 @@ struct process_identity {
 [[nodiscard]] bool is_running(const process_identity& process);       // false for a zombie
 
 [[nodiscard]] std::vector<pid_t> children_of(pid_t parent);
+// Its children, their children, and so on.
+[[nodiscard]] std::vector<process_identity> descendants_of(pid_t ancestor);
 
 // Processes whose program file is called `program` and whose working folder is `folder`: what a
 // former run of ours left behind. Only processes this account may look into are found.

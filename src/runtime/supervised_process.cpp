@@ -73,7 +73,7 @@ struct supervised_process::state {
     void run();
     std::optional<std::string> start_once();
     std::optional<std::string> wait_until_answering(std::uint64_t log_start);
-    exit_status watch();
+    std::optional<exit_status> watch();
     std::string ended_sentence(exit_status how, std::uint64_t log_start) const;
     void set(service_state to, std::string message = {});
     bool pause(milliseconds length);
@@ -148,26 +148,32 @@ supervised_process::state::wait_until_answering(std::uint64_t log_start) {
         if (answered) {
             return std::nullopt;
         }
+        parent.wake(); // it may have to tell that the process has ended
         pause_length = std::min(pause_length * 2, milliseconds(200));
         if (steady_clock::now() >= until) {
-            (void)child->stop();
+            const bool ended = child->stop().has_value();
             return options.name + " did not answer within " +
                    std::to_string(options.start_limit.count() / 1000) +
-                   " s: " + answered.error().message + " Its log is " + options.log_file + ".";
+                   " s: " + answered.error().message + (ended ? "" : " It does not end either.") +
+                   " Its log is " + options.log_file + ".";
         }
     }
 }
 
-// Until it ends.
-exit_status supervised_process::state::watch() {
+// Until it ends; empty: it was asked to and does not.
+std::optional<exit_status> supervised_process::state::watch() {
     for (;;) {
         if (const auto ended = child->wait(options.probe_interval)) {
-            return *ended;
+            return ended;
+        }
+        if (child->is_overdue()) {
+            return std::nullopt;
         }
         const base::status answered = options.probe();
         if (answered) {
             set(service_state::ready);
         } else {
+            parent.wake(); // it may have to tell that the process has ended
             set(service_state::unhealthy,
                 options.name + " runs, but does not answer: " + answered.error().message);
         }
@@ -183,12 +189,13 @@ void supervised_process::state::run() {
             set(service_state::ready);
             const auto ready_at = steady_clock::now();
             const std::uint64_t log_start = size_of(options.log_file);
-            const exit_status end = watch();
-            problem = ended_sentence(end, log_start);
-            if (parent.ending() && end.signal == SIGKILL) {
-                base::log_warning("runtime", options.name +
-                                                 " did not end in time and was killed; it "
-                                                 "recovers at its next start");
+            const auto end = watch();
+            problem = end ? ended_sentence(*end, log_start) : options.name + " does not end.";
+            if (!end || (parent.ending() && end->signal == SIGKILL)) {
+                base::log_warning("runtime",
+                                  options.name + (end ? " did not end in time and was killed; it "
+                                                        "recovers at its next start"
+                                                      : " was killed and does not end"));
             }
             if (steady_clock::now() - ready_at >= options.steady_after) {
                 pause_length = options.pause_first;
