@@ -185,6 +185,22 @@ TEST_F(client_test, a_server_that_stands_still_costs_a_timeout_and_is_left) {
     await_answer();
 }
 
+TEST_F(client_test, a_server_that_stands_still_when_connected_to_is_told_as_such) {
+    scratch_server server;
+    server.pause();
+    auto options = patient(server.uri());
+    options.connect_timeout = milliseconds(300);
+    testing::internal::CaptureStderr();
+    open(options);
+    EXPECT_EQ(run({"PING"}).error().code, errc::unavailable);
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find("does not answer in time"), std::string::npos) << said;
+    EXPECT_NE(said.find("within_ms=300"), std::string::npos) << said;
+    EXPECT_EQ(said.find("does not let us in"), std::string::npos) << said;
+    server.resume();
+    await_answer();
+}
+
 // Answers that come too late do not become the answers of other commands.
 TEST_F(client_test, late_answers_find_nobody) {
     scratch_server server;

@@ -32,8 +32,16 @@ awaitable<bool> session::open(milliseconds limit) {
     const bool ready = connected && co_await log_in();
     const bool in_time = limit_.cancel() > 0; // else close() has been, or will be, called
     if (!ready || !in_time) {
-        base::log_warning("redis", connected ? "the server does not let us in" : "cannot connect",
-                          {{"server", to_.host}});
+        if (in_time) {
+            base::log_warning("redis",
+                              connected ? "the server does not let us in" : "cannot connect",
+                              {{"server", to_.host}});
+        } else {
+            base::log_warning("redis",
+                              connected ? "connected, but the server does not answer in time"
+                                        : "cannot connect in time",
+                              {{"server", to_.host}, {"within_ms", limit.count()}});
+        }
         close();
         co_return false;
     }

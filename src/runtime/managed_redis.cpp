@@ -51,7 +51,8 @@ base::status no_answer(const std::string& why) {
 }
 
 base::status ping(int fd, const std::string& path) {
-    const timeval limit{.tv_sec = 2, .tv_usec = 0};
+    constexpr int limit_s = 2;
+    const timeval limit{.tv_sec = limit_s, .tv_usec = 0};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     sockaddr_un address{};
@@ -65,6 +66,9 @@ base::status ping(int fd, const std::string& path) {
         return no_answer(std::error_code(errno, std::generic_category()).message());
     }
     const ssize_t size = recv(fd, answer.data(), answer.size(), 0);
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return no_answer("nothing came within " + std::to_string(limit_s) + " s");
+    }
     const bool good =
         size > 0 &&
         std::string_view(answer.data(), static_cast<std::size_t>(size)).starts_with("+PONG");
