@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -95,6 +96,17 @@ base::status check_address(const std::string& key, const std::string& address) {
         }
     }
     return {};
+}
+
+bool is_any_address(const std::string& address) {
+    return is_same_address(address, "0.0.0.0") || is_same_address(address, "::");
+}
+
+bool is_same_address(const std::string& one, const std::string& other) {
+    const auto first = resolve_numeric(one, "0");
+    const auto second = resolve_numeric(other, "0");
+    return first && second && first->ai_addrlen == second->ai_addrlen &&
+           std::memcmp(first->ai_addr, second->ai_addr, first->ai_addrlen) == 0;
 }
 
 base::status check_http(const http_settings& options) {

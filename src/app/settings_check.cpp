@@ -3,6 +3,7 @@
 #include "app/esdb_options.hpp"
 #include "app/http_address.hpp"
 #include "esdb/certificates.hpp"
+#include "esdb/listening.hpp"
 #include "eventstore/connection_string.hpp"
 #include "postgres/connection_string.hpp"
 #include "redis/endpoint.hpp"
@@ -31,6 +32,43 @@ base::status check_services(const settings& options) {
     if (const std::string& uri = options.event_store.uri; !uri.empty()) {
         if (const auto parsed = eventstore::parse_connection_string(uri); !parsed) {
             return refuse("event_store.uri", parsed.error().message);
+        }
+    }
+    return {};
+}
+
+// Whether a listener on one of them keeps the other one from its port.
+bool overlap(const std::string& one, const std::string& other) {
+    if (is_any_address(one) || is_any_address(other)) {
+        return true;
+    }
+    for (const std::string& address : numeric_addresses(one)) {
+        for (const std::string& taken : numeric_addresses(other)) {
+            if (is_same_address(address, taken)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+base::status check_listening(const settings& options, server_kind kind) {
+    const esdb_settings& in = options.esdb;
+    if (kind == server_kind::game && in.port != 0 && in.port == options.http.port &&
+        overlap(in.address, options.http.address)) {
+        return refuse("http.port, esdb.port", "both interfaces cannot listen on port " +
+                                                  std::to_string(in.port) +
+                                                  "; give them different ports.");
+    }
+    if (!in.tls_certificate.empty()) {
+        return {};
+    }
+    for (const std::string& address : numeric_addresses(in.address)) {
+        if (!esdb::is_loopback(address)) {
+            return refuse("esdb.address",
+                          "the event store listens on '" + address +
+                              "' only with TLS: give it a certificate and a key "
+                              "(esdb.tls_certificate, esdb.tls_key), or a loopback address.");
         }
     }
     return {};
@@ -73,7 +111,13 @@ base::status check_settings(const settings& options, server_kind kind) {
     if (auto readable = check_services(options); !readable) {
         return readable;
     }
-    return serves_protocol(options, kind) ? check_protocol(options) : base::status();
+    if (!serves_protocol(options, kind)) {
+        return {};
+    }
+    if (auto possible = check_listening(options, kind); !possible) {
+        return possible;
+    }
+    return check_protocol(options);
 }
 
 } // namespace immortal::app

@@ -137,6 +137,8 @@ TEST(SettingsTest, a_configuration_that_cannot_be_used_is_refused_with_its_key) 
         {"postgres.uri", "postgresql://%zz"},
         {"event_store.uri", "http://localhost"},
         {"esdb.tls_key", "/nowhere/key"},
+        {"esdb.address", "0.0.0.0"}, // without TLS
+        {"esdb.address", "::"},
         {"server.data", ""},
     };
     for (const auto kind : {server_kind::game, server_kind::store}) {
@@ -151,6 +153,32 @@ TEST(SettingsTest, a_configuration_that_cannot_be_used_is_refused_with_its_key) 
             EXPECT_EQ(refused.error().code, base::errc::invalid_argument);
         }
     }
+}
+
+TEST(SettingsTest, two_interfaces_cannot_have_one_port) {
+    const auto refusal = [](const std::vector<flag_value>& flags, server_kind kind) {
+        const auto config = load_config(std::nullopt, flags);
+        EXPECT_TRUE(config);
+        const auto checked = check_settings(read_settings(*config), kind);
+        return checked ? std::string() : checked.error().message;
+    };
+    const flag_value http{"--http-port", "http.port", "2113"};
+    const auto address = [](const char* key, const char* value) {
+        return flag_value{"--flag", key, value};
+    };
+    using testing::HasSubstr;
+    for (const auto& flags : {std::vector{http},
+                              {http, address("http.address", "127.0.0.1")},
+                              {http, address("http.address", "0:0::1")},
+                              {http, address("http.address", "0.0.0.0")},
+                              {http, address("http.address", "::")}}) {
+        EXPECT_THAT(refusal(flags, server_kind::game), HasSubstr("http.port, esdb.port"));
+        EXPECT_EQ(refusal(flags, server_kind::store), ""); // which has no HTTP
+    }
+    EXPECT_EQ(refusal({http, address("http.address", "127.0.0.2")}, server_kind::game), "");
+    EXPECT_EQ(refusal({http, address("esdb.enabled", "false")}, server_kind::game), "");
+    EXPECT_EQ(refusal({address("http.port", "0"), address("esdb.port", "0")}, server_kind::game),
+              "");
 }
 
 TEST(SettingsTest, certificates_of_a_protocol_that_is_not_served_are_not_looked_at) {
