@@ -1,5 +1,7 @@
 #include "app/process_setup.hpp"
 
+#include "app/cli.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -46,7 +48,20 @@ bool concerns_grpc(std::string_view name) {
            (lower.starts_with("grpc_") && lower != "grpc_default_ssl_roots_file_path");
 }
 
+// Of a signal: nothing here that may not be called then.
+void end_before_start(int) {
+    constexpr std::string_view text = "immortal: stopped before it was up.\n";
+    (void)!write(STDERR_FILENO, text.data(), text.size());
+    _exit(exit_success);
+}
+
 } // namespace
+
+void end_at_stop_signals() {
+    for (const int number : {SIGINT, SIGTERM}) {
+        (void)std::signal(number, &end_before_start);
+    }
+}
 
 void prepare_process() {
     take_closed_descriptors();

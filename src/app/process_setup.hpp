@@ -15,6 +15,10 @@ namespace immortal::app {
 //   removed (*_proxy, GRPC_* but the file of root certificates).
 void prepare_process();
 
+// For a server, until `stop_signals` takes them as values: SIGINT and SIGTERM end the process at
+// once with exit code 0, as nothing runs yet that would have to be ended.
+void end_at_stop_signals();
+
 // Removes the variables that libpq reads (PG*): for connections to a PostgreSQL of our own. Before
 // any thread.
 void forget_postgres_environment();
