@@ -8,7 +8,10 @@
 #include "esdb/server.hpp"
 
 #include <functional>
+#include <future>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace immortal::app {
 
@@ -20,18 +23,38 @@ class reloader {
 public:
     using renewal = std::function<base::status(esdb::tls_settings)>;
 
-    // `source` is what the server was started with. `renew` empty: nothing is served with TLS.
-    reloader(const configuration& source, server_kind kind, renewal renew);
+    // Reads `source`, which is what the server is started with: before it starts.
+    reloader(const configuration& source, server_kind kind);
 
-    void reload();
+    // For a server that serves with TLS; before the first request().
+    void renew_with(renewal renew) { renew_ = std::move(renew); }
+
+    // Begins to read, on a thread of its own: a disk or a network file system may not answer. While
+    // it reads a further request counts once, and is read for after it.
+    void request();
+    // Lets what has been read take effect. True: a reading is under way.
+    bool advance();
+    // Ends the process at once with `code` if a reading is still under way, which nothing can end:
+    // for a server that has stopped, before what its thread may use is destroyed.
+    void abandon_reading(int code) const;
 
 private:
+    struct reading {
+        base::config config;
+        settings fresh;
+        std::optional<esdb::tls_settings> tls; // what there is to renew
+    };
+    static base::result<reading> read(const configuration& source, server_kind kind);
+    void begin();
+    void apply(base::result<reading> done);
     void report_waiting(const base::config& fresh, bool renews);
 
     const configuration& source_;
     server_kind kind_;
     renewal renew_;
-    std::string started_with_; // the values in force, a key a line
+    std::string started_with_;                   // the values in force, a key a line
+    std::future<base::result<reading>> reading_; // valid: under way, or not yet taken
+    bool requested_ = false;                     // once more
 };
 
 } // namespace immortal::app

@@ -145,6 +145,7 @@ int serve_until_stopped(const data_folder& folder, runtime::guardian& parent,
                         const settings& options, const configuration& source,
                         const stop_signals& signals, bool as_json) {
     signal_orders orders;
+    reloader again(source, server_kind::game);
     auto started = await_start<server>(
         [&] { return start_and_announce(folder, parent, options, as_json); },
         {.begin = [&] { give_up(parent, options); }, .finish = [&] { parent.shut_down(); }},
@@ -156,12 +157,14 @@ int serve_until_stopped(const data_folder& folder, runtime::guardian& parent,
         return exit_success;
     }
     server& running = **started;
-    reloader again(
-        source, server_kind::game,
-        running.serves_tls()
-            ? [&](esdb::tls_settings fresh) { return running.renew_certificates(std::move(fresh)); }
-            : reloader::renewal());
-    serve_until_stop(signals, orders, [&] { again.reload(); }, [&] { return parent.lost(); });
+    if (running.serves_tls()) {
+        again.renew_with(
+            [&](esdb::tls_settings fresh) { return running.renew_certificates(std::move(fresh)); });
+    }
+    serve_until_stop(
+        signals, orders,
+        {.begin = [&] { again.request(); }, .advance = [&] { return again.advance(); }},
+        [&] { return parent.lost(); });
     const int code =
         parent.lost()
             ? report({base::errc::unavailable,
@@ -173,6 +176,8 @@ int serve_until_stopped(const data_folder& folder, runtime::guardian& parent,
     }
     running.stop();
     started->reset();
+    parent.shut_down();
+    again.abandon_reading(code);
     return code;
 }
 

@@ -30,14 +30,15 @@ void abandon_start() {
     _exit(exit_success);
 }
 
-void serve_until_stop(const stop_signals& signals, signal_orders orders,
-                      const std::function<void()>& reload, const std::function<bool()>& lost) {
+void serve_until_stop(const stop_signals& signals, signal_orders orders, const reload_work& reload,
+                      const std::function<bool()>& lost) {
     while (!orders.stop && !lost()) {
         if (orders.reload) {
-            reload();
+            reload.begin();
             orders.reload = false;
         }
-        const int number = signals.wait(std::chrono::milliseconds(500));
+        const std::chrono::milliseconds patience(reload.advance() ? 10 : 500);
+        const int number = signals.wait(patience);
         orders.reload = number == SIGHUP;
         orders.stop = number != 0 && number != SIGHUP;
     }

@@ -79,8 +79,14 @@ await_start(const std::function<base::result<std::unique_ptr<T>>()>& start,
     return starting.get();
 }
 
-// Returns at SIGINT, SIGTERM, or when `lost` says so; calls `reload` at each SIGHUP.
-void serve_until_stop(const stop_signals& signals, signal_orders orders,
-                      const std::function<void()>& reload, const std::function<bool()>& lost);
+// What SIGHUP begins.
+struct reload_work {
+    std::function<void()> begin;   // does not block
+    std::function<bool()> advance; // goes on with it; true: it is not done yet
+};
+
+// Returns at SIGINT, SIGTERM, or when `lost` says so; begins to reload at each SIGHUP.
+void serve_until_stop(const stop_signals& signals, signal_orders orders, const reload_work& reload,
+                      const std::function<bool()>& lost);
 
 } // namespace immortal::app

@@ -41,6 +41,7 @@ int serve_store(const data_folder& folder, const settings& options, const config
                 esdb::protocol_settings protocol, bool as_json) {
     const stop_signals signals;
     signal_orders orders;
+    reloader again(source, server_kind::store);
     const bool tls = protocol.server.tls.has_value();
     auto started = await_start<store_server>(
         [&] { return store_server::start(folder, options, std::move(protocol)); },
@@ -56,15 +57,19 @@ int serve_store(const data_folder& folder, const settings& options, const config
         base::log_warning("app", "standard output cannot be written; the server goes on");
     }
     print_first_password(running.first_administrator());
-    reloader again(
-        source, server_kind::store,
-        tls ? [&](esdb::tls_settings fresh) { return running.renew_certificates(std::move(fresh)); }
-            : reloader::renewal());
-    serve_until_stop(signals, orders, [&] { again.reload(); }, [] { return false; });
+    if (tls) {
+        again.renew_with(
+            [&](esdb::tls_settings fresh) { return running.renew_certificates(std::move(fresh)); });
+    }
+    serve_until_stop(
+        signals, orders,
+        {.begin = [&] { again.request(); }, .advance = [&] { return again.advance(); }},
+        [] { return false; });
     if (!as_json) {
         announce("Stopping.\n");
     }
     running.stop();
+    again.abandon_reading(exit_success);
     return exit_success;
 }
 

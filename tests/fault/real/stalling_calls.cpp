@@ -1,5 +1,5 @@
 // Preloaded into a process (LD_PRELOAD): syncs of files below FAULT_STALL_FOLDER wait while the
-// file FAULT_STALL_WHILE exists.
+// file FAULT_STALL_WHILE exists, and with FAULT_STALL_READS reads do so too.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -27,6 +27,11 @@ void wait_while_stalled(int fd) {
     }
 }
 
+bool reads_stall() {
+    static const bool wanted = std::getenv("FAULT_STALL_READS") != nullptr;
+    return wanted;
+}
+
 int real(const char* name, int fd) {
     return reinterpret_cast<int (*)(int)>(::dlsym(RTLD_NEXT, name))(fd);
 }
@@ -43,5 +48,13 @@ int fdatasync(int fd) {
 int fsync(int fd) {
     wait_while_stalled(fd);
     return real("fsync", fd);
+}
+
+ssize_t read(int fd, void* bytes, size_t size) {
+    if (reads_stall()) {
+        wait_while_stalled(fd);
+    }
+    return reinterpret_cast<ssize_t (*)(int, void*, size_t)>(::dlsym(RTLD_NEXT, "read"))(fd, bytes,
+                                                                                         size);
 }
 }
