@@ -2,6 +2,8 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
+
 namespace immortal::api {
 
 connection_table::verdict connection_table::admit(const std::shared_ptr<connection>& one,
@@ -13,8 +15,9 @@ connection_table::verdict connection_table::admit(const std::shared_ptr<connecti
     if (all_.size() >= limits_.total) {
         return verdict::full;
     }
+    const bool is_proxy = std::ranges::find(limits_.proxies, source.text) != limits_.proxies.end();
     std::size_t& of_source = per_source_[source.group];
-    if (of_source >= limits_.per_source) {
+    if (of_source >= limits_.per_source && !is_proxy) {
         return verdict::source_full;
     }
     ++of_source;

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 namespace immortal::api {
 
@@ -43,8 +45,10 @@ public:
     struct limits {
         std::size_t total = 4'096;
         std::size_t per_source = 1'024;
+        // Peers whose connections carry those of many clients: bounded by the total only.
+        std::vector<std::string> proxies = {};
     };
-    explicit connection_table(limits given) : limits_(given) {}
+    explicit connection_table(limits given) : limits_(std::move(given)) {}
 
     enum class verdict : std::uint8_t { admitted, full, source_full, closed };
     verdict admit(const std::shared_ptr<connection>& one, const source_address& source);

@@ -41,7 +41,8 @@ struct http_settings {
     // always.
     std::function<bool()> may_accept = {};
 
-    // Peers whose X-Forwarded-For is believed (its last entry is then the source).
+    // Peers whose X-Forwarded-For is believed (its last entry is then the source). Their
+    // connections are bounded by connections_max only.
     std::vector<std::string> trusted_proxies = {};
 };
 

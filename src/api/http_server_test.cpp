@@ -271,6 +271,24 @@ TEST_F(http_server_test, bounds_connections_per_source_and_in_total) {
     EXPECT_EQ(raw_client(port).ask(request_text("GET", "/")).status, 200u);
 }
 
+// Its connections are those of many clients, whose requests count for each of them.
+TEST_F(http_server_test, a_trusted_proxy_is_bounded_in_total_only) {
+    settings.connections_per_source_max = 2;
+    settings.connections_max = 5;
+    settings.trusted_proxies = {"127.0.0.1"};
+    const auto port = start();
+    std::vector<raw_client> held;
+    for (int i = 0; i < 5; ++i) {
+        held.emplace_back(port);
+        EXPECT_EQ(held.back().ask(request_text("GET", "/")).status, 200u);
+    }
+    raw_client sixth(port);
+    const auto got = sixth.receive();
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->status, 503u);
+    EXPECT_NE(got->body.find("server_full"), std::string::npos);
+}
+
 TEST_F(http_server_test, stop_lets_running_requests_finish_and_refuses_new_ones) {
     const auto port = start();
     raw_client idle(port);

@@ -38,7 +38,8 @@ std::uint64_t mixed(std::uint64_t x) {
 
 session_context::session_context(http_settings given, http_handler answering, base::metrics& target)
     : settings(std::move(given)), handler(std::move(answering)), metrics(target),
-      table({settings.connections_max, settings.connections_per_source_max}),
+      table({settings.connections_max, settings.connections_per_source_max,
+             settings.trusted_proxies}),
       accepted(target.make_counter("immortal_http_connections_total", "Connections accepted")),
       open(target.make_gauge("immortal_http_connections", "Connections open")),
       id_seed(base::system_random().next()) {}

@@ -1,5 +1,6 @@
 #include "api/problem.hpp"
 
+#include "api/refusals.hpp"
 #include "api/response_writer.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
@@ -14,7 +15,8 @@ using base::errc;
 constexpr std::uint32_t default_retry_ms = 1'000;
 
 std::string_view code_of(const base::error& what) {
-    if (!what.reason.empty()) {
+    // The reasons of rules are told as they are; of others, those that are promised.
+    if (!what.reason.empty() && (what.code == errc::rejected || is_refusal(what.reason))) {
         return what.reason;
     }
     switch (what.code) {

@@ -14,7 +14,8 @@ namespace immortal::api {
 [[nodiscard]] unsigned status_of(base::errc code) noexcept;
 
 // {"type","title","status","detail","code","field"?,"requestId"}, with Retry-After for 429 and 503
-// and WWW-Authenticate for 401. `code` is the error's reason, or a name for its kind. What is
+// and WWW-Authenticate for 401. `code` is the error's reason if it is a rule's or one of
+// refusals(), else a name for its kind. What is
 // behind a 500 is written to the log and not told.
 [[nodiscard]] response to_problem(const base::error& what, std::string_view request_id);
 // The same with another status, for errors of the request's form (400, 405, 415).

@@ -161,7 +161,7 @@ void add_account_routes(std::vector<route>& table, const services& uses) {
         add_post(table, uses, "/v1/users", "Register", rate_class::sign_up, register_user);
     sign_up.needs = access::anyone;
     sign_up.success = 201;
-    sign_up.rejections = {"already_exists"};
+    sign_up.rejections = {"email_taken", "username_taken"};
     sign_up.answer_schema = schema_of<registered>();
 
     route& entering = add_post(table, uses, "/v1/sessions", "Log in, by user name or e-mail",

@@ -52,7 +52,8 @@ void add_http_keys(config_registry& registry) {
         .add({.name = "http.trusted_proxies",
               .fallback = std::string(),
               .doc = "Numeric addresses, separated by commas, of proxies whose X-Forwarded-For is "
-                     "believed: limits then count the client that it names last."})
+                     "believed: limits then count the client that it names last. Their own "
+                     "connections are bounded by http.connections_max only."})
         .add({.name = "http.connections_max",
               .fallback = whole(4096),
               .doc = "Connections open at once; more are answered 503 and closed.",
@@ -60,7 +61,8 @@ void add_http_keys(config_registry& registry) {
               .maximum = 1'000'000})
         .add({.name = "http.connections_per_source_max",
               .fallback = whole(1024),
-              .doc = "Connections open at once from one address; more are closed at once.",
+              .doc = "Connections open at once from one address, other than a trusted proxy; more "
+                     "are answered 503 and closed.",
               .minimum = 1,
               .maximum = 1'000'000})
         .add({.name = "http.body_bytes_max",
