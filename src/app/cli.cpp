@@ -70,6 +70,7 @@ void add_json(CLI::App& app, bool& to) {
 struct parse {
     serve_options serve;
     serve_options store;
+    store_password_options store_password;
     check_options check;
     rebuild_options rebuild;
     stream_read_options stream;

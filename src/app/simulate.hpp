@@ -40,8 +40,8 @@ struct simulate_options {
 };
 
 // Blocks until the simulation is over; progress and result go to the terminal. 0: the four floors
-// of the original design are held and the check found nothing; 1 otherwise. SIGINT ends the
-// measured time early. Not from a coroutine.
+// of the original design (simulate_report.hpp) are held and the check found nothing; 1 otherwise.
+// SIGINT ends the measured time early. Not from a coroutine.
 [[nodiscard]] int run_simulate(simulate_options options);
 
 } // namespace immortal::app

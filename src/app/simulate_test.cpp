@@ -66,7 +66,7 @@ TEST(HitRateTest, is_what_was_read_between_two_moments) {
 }
 
 simulate_result good_result() {
-    simulate_result r{.players = 1, .connections = 1, .seconds = 1, .accepted = 2000};
+    simulate_result r{.players = 200, .connections = 1, .seconds = 1, .accepted = 2000};
     r.queries.record(milliseconds(5));
     r.delays.record(milliseconds(5));
     r.hit_rate = 0.95;
@@ -90,6 +90,23 @@ TEST(SimulateResultTest, passes_only_when_every_floor_holds) {
         EXPECT_THAT(report_table(r), HasSubstr("FAIL"));
         EXPECT_THAT(report_json(r), HasSubstr("\"passed\":false"));
     }
+}
+
+// A player gives a few commands a second, whatever the server could do.
+TEST(SimulateResultTest, few_players_are_judged_by_what_each_can_do) {
+    simulate_result r = good_result();
+    r.players = 20;
+    r.accepted = 150;
+    EXPECT_TRUE(r.passed());
+    EXPECT_THAT(report_table(r), HasSubstr("> 100 /s"));
+    EXPECT_THAT(report_table(r), HasSubstr("200 players or more"));
+    EXPECT_THAT(report_json(r), HasSubstr("\"commandsPerSecondFloor\":"));
+    r.accepted = 90;
+    EXPECT_FALSE(r.passed());
+    r.players = 1000;
+    EXPECT_EQ(r.commands_per_second_min(), commands_floor);
+    EXPECT_THAT(report_table(r), HasSubstr("> 1000 /s"));
+    EXPECT_THAT(report_table(r), testing::Not(HasSubstr("players or more")));
 }
 
 } // namespace
