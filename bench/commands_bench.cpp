@@ -4,6 +4,7 @@
 //     commands_bench [folder] [seconds] [callers]
 #include "base/file.hpp"
 #include "base/metrics.hpp"
+#include "bench/arguments.hpp"
 #include "commands/service.hpp"
 #include "eventlog/log.hpp"
 #include "eventstore/embedded_store.hpp"
@@ -91,9 +92,14 @@ void print(const char* name, double value, const char* unit) {
 } // namespace
 
 int main(int argc, char** argv) {
-    const std::string folder = argc > 1 ? argv[1] : "/tmp/immortal_commands_bench";
-    const int seconds = argc > 2 ? std::stoi(argv[2]) : 10;
-    const std::size_t callers = argc > 3 ? std::stoul(argv[3]) : 64;
+    std::string folder = "/tmp/immortal_commands_bench";
+    unsigned seconds = 10;
+    std::size_t callers = 64;
+    immortal::bench::arguments("commands_bench", "Game commands on the embedded store, durable.")
+        .word("FOLDER", folder, "Of the event log; made anew")
+        .word("SECONDS", seconds, "Measured time")
+        .word("CALLERS", callers, "At once, each with a player")
+        .read(argc, argv);
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
 

@@ -17,6 +17,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "bench/arguments.hpp"
 #include "eventlog/log.hpp"
 
 #include <fmt/format.h>
@@ -410,15 +411,16 @@ int main(int argc, char** argv) {
     std::string folder = std::filesystem::temp_directory_path().string();
     std::uint64_t millions = 10;
     std::uint64_t grow = 0;
-    bool only_frames = false;
-    for (int i = 1; i + 1 < argc; ++i) {
-        const std::string_view name = argv[i];
-        folder = name == "--folder" ? argv[i + 1] : folder;
-        millions = name == "--events" ? std::stoull(argv[i + 1]) : millions;
-        grow = name == "--grow" ? std::stoull(argv[i + 1]) : grow;
-        correlations = correlations || name == "--correlations";
-        only_frames = only_frames || name == "--frames";
-    }
+    unsigned with_correlations = 0;
+    unsigned only_frames = 0;
+    bench::arguments("eventlog_bench", "The event log beside the limits of the machine; durable.")
+        .option("--folder", folder, "A new folder is made in it, and removed")
+        .option("--events", millions, "Millions of events")
+        .option("--correlations", with_correlations, "1: each event has a correlation id")
+        .option("--frames", only_frames, "1: only large and small appends, read in pages")
+        .option("--grow", grow, "Only append up to so many millions; 0: no")
+        .read(argc, argv);
+    correlations = with_correlations != 0;
     folder += "/immortal-bench-XXXXXX";
     folder = mkdtemp(folder.data());
     std::filesystem::create_directory(folder + "/limits");
@@ -430,7 +432,7 @@ int main(int argc, char** argv) {
     }
     bench_frames(folder, 1);
     bench_frames(folder, 1000);
-    if (only_frames) {
+    if (only_frames != 0) {
         std::filesystem::remove_all(folder);
         return 0;
     }

@@ -5,6 +5,7 @@
 // The server's rate limits must be off and its game's time_scale great (bench/run sees to both).
 // The load generator runs on one thread of the same machine.
 #include "base/log.hpp"
+#include "bench/arguments.hpp"
 #include "bench/empty_server.hpp"
 #include "bench/figure.hpp"
 #include "bench/http_game.hpp"
@@ -220,26 +221,18 @@ void tell(const std::string& what, const tally& t) {
 
 options parse(int argc, char** argv) {
     options o;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string_view name = argv[i];
-        const auto value = static_cast<std::size_t>(std::stoul(argv[i + 1]));
-        if (name == "--port") {
-            o.port = static_cast<std::uint16_t>(value);
-        } else if (name == "--connections") {
-            o.connections = value;
-        } else if (name == "--accounts") {
-            o.accounts = value;
-        } else if (name == "--characters") {
-            o.characters = value;
-        } else if (name == "--seconds") {
-            o.seconds = std::chrono::seconds(value);
-        }
-    }
+    auto seconds = static_cast<unsigned>(o.seconds.count());
+    arguments known("http_bench", "The HTTP figures of a running server.");
+    known.option("--port", o.port, "Of the server; needed")
+        .option("--connections", o.connections, "Keep-alive connections")
+        .option("--accounts", o.accounts, "That play")
+        .option("--characters", o.characters, "Of an account")
+        .option("--seconds", seconds, "Of each measurement")
+        .read(argc, argv);
     if (o.port == 0) {
-        std::cerr << "usage: http_bench --port PORT [--connections N] [--accounts N] "
-                     "[--characters N] [--seconds N]\n";
-        std::exit(2);
+        known.refuse("--port is needed");
     }
+    o.seconds = std::chrono::seconds(seconds);
     return o;
 }
 

@@ -2,6 +2,7 @@
 //
 // usage: leaderboard_bench [--players N]
 #include "base/log.hpp"
+#include "bench/arguments.hpp"
 #include "bench/figure.hpp"
 #include "cache/leaderboard.hpp"
 #include "cache/redis_process.hpp"
@@ -117,11 +118,9 @@ awaitable<double> updates(cache::leaderboard* board, std::uint64_t count) {
 int main(int argc, char** argv) {
     base::configure_log(base::log_level::error, base::log_format::text);
     players all;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (std::string_view(argv[i]) == "--players") {
-            all.count = std::stoull(argv[i + 1]);
-        }
-    }
+    bench::arguments("leaderboard_bench", "Ranks on a Redis of its own.")
+        .option("--players", all.count, "On the leaderboard")
+        .read(argc, argv);
     cache::testing::redis_process server;
     runtime::engine engine;
     engine.start();

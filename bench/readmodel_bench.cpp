@@ -7,6 +7,7 @@
 // is a plain insert of as many rows of 400 bytes by unnest, 1,024 a transaction.
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "bench/arguments.hpp"
 #include "eventstore/memory_store.hpp"
 #include "game/catalog.hpp"
 #include "postgres/scratch_database.hpp"
@@ -71,8 +72,13 @@ std::uint64_t count_events(runtime::engine& engine, eventstore::event_store& sto
 } // namespace
 
 int main(int argc, char** argv) {
-    const long wanted = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 300'000;
-    const long players = argc > 2 ? std::strtol(argv[2], nullptr, 10) : 2'000;
+    std::uint32_t wanted = 300'000;
+    std::uint32_t players = 2'000;
+    bench::arguments("readmodel_bench", "The read model's catch-up, on the PostgreSQL of "
+                                        "IMMORTAL_TEST_POSTGRES (tests/with_services postgres --).")
+        .word("EVENTS", wanted, "Of the history, about")
+        .word("PLAYERS", players, "Of the history")
+        .read(argc, argv);
     base::configure_log(base::log_level::warning, base::log_format::text);
     runtime::engine engine;
     engine.start();
@@ -89,7 +95,7 @@ int main(int argc, char** argv) {
     }
     auto store = eventstore::make_memory_store(game_clock);
     readmodel::testing::story story(engine, *store, game_clock, 7);
-    for (long i = 0; i < players; ++i) {
+    for (std::uint32_t i = 0; i < players; ++i) {
         story.create_player("player" + std::to_string(i));
     }
     story.set_pace(60'000); // a month or so in all

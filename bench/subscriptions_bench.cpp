@@ -5,6 +5,7 @@
 #include "base/clock.hpp"
 #include "base/file.hpp"
 #include "base/random.hpp"
+#include "bench/arguments.hpp"
 #include "bench/figure.hpp"
 #include "esdb/protocol_server.hpp"
 #include "esproto/event.hpp"
@@ -217,9 +218,14 @@ void print_pair(const std::string& where, std::size_t subscriptions, double none
 } // namespace
 
 int main(int argc, char** argv) {
-    const std::string folder = argc > 1 ? argv[1] : "/tmp/immortal_subscriptions_bench";
-    const std::size_t subscriptions = argc > 2 ? std::stoul(argv[2]) : 4'000;
-    const std::size_t appends = argc > 3 ? std::stoul(argv[3]) : 4'000;
+    std::string folder = "/tmp/immortal_subscriptions_bench";
+    std::size_t subscriptions = 4'000;
+    std::size_t appends = 4'000;
+    bench::arguments("subscriptions_bench", "Appends beside subscriptions that wait.")
+        .word("FOLDER", folder, "Of the event log; made anew")
+        .word("SUBSCRIPTIONS", subscriptions, "That wait")
+        .word("APPENDS", appends, "That are measured")
+        .read(argc, argv);
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
 
