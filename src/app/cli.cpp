@@ -103,7 +103,8 @@ void add_server_commands(CLI::App& app, parse& into) {
     add_configuration(*simulate, into.simulate.config);
     auto& play = into.simulate.play;
     add_name(*simulate, "--url", "URL", play.url, "The server")->default_str(play.url);
-    add_number(*simulate, "--players", play.players, {1, simulate_players_max}, "Characters");
+    add_number(*simulate, "--players", play.players, {1, simulate_players_max},
+               "Characters; fewer than 200 are judged by 5 commands a second each, not by 1,000");
     add_number(*simulate, "--seconds", play.seconds, {1, 1'000'000}, "Measured time");
     add_number(*simulate, "--connections", play.connections, {0, simulate_players_max},
                "Keep-alive connections; 0: one a player, at most 32");
@@ -127,6 +128,18 @@ void add_store_commands(CLI::App& app, parse& into) {
     }
     add_json(*serve, into.store.json);
     serve->callback([&into] { into.chosen = [&into] { return run_store_serve(into.store); }; });
+
+    auto& to = into.store_password;
+    CLI::App* password = store->add_subcommand(
+        "password", "Gives a user of the event store a new password, and shows it; the server must "
+                    "not run");
+    add_configuration(*password, to.config);
+    add_name(*password, "--login", "NAME", to.login,
+             "The user; made, as an administrator, if there is none")
+        ->default_str(to.login);
+    add_json(*password, to.json);
+    password->callback(
+        [&into] { into.chosen = [&into] { return run_store_password(into.store_password); }; });
 }
 
 void add_data_commands(CLI::App& app, parse& into) {

@@ -31,6 +31,13 @@ struct serve_options {
 [[nodiscard]] int run_serve(const serve_options& options);
 [[nodiscard]] int run_store_serve(const serve_options& options);
 
+struct store_password_options {
+    configuration config;
+    std::string login = "admin";
+    bool json = false;
+};
+[[nodiscard]] int run_store_password(const store_password_options& options);
+
 struct check_options {
     configuration config;
     std::optional<std::uint64_t> sample;
