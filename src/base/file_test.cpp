@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <new>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,15 @@ protected:
     std::string folder_;
     posix_file_system files_;
 };
+
+TEST_F(posix_file_test, a_fifo_is_not_waited_for_and_cannot_be_read) {
+    const std::string path = folder_ + "/fifo";
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    const auto opened = files_.open(path, open_mode::read);
+    ASSERT_TRUE(opened);
+    std::array<std::byte, 1> byte{};
+    EXPECT_FALSE((*opened)->read_at(0, byte));
+}
 
 struct free_pages {
     void operator()(std::byte* pages) const {

@@ -75,7 +75,9 @@ private:
         check(null >= 0, "/dev/null");
         int out = null;
         if (!spec_.log_file.empty()) {
-            out = open(spec_.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+            // Not to wait for a reader of what may be a FIFO: the guardian waits for this process.
+            out = open(spec_.log_file.c_str(),
+                       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
             check(out >= 0, "log file");
         }
         check(dup2(null, 0) == 0 && dup2(out, 1) == 1 && dup2(out, 2) == 2, "output");
