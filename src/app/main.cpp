@@ -18,8 +18,8 @@ std::uint64_t inherited_mask = 0;
 
 // Signals that are orders for a server wait until main() has said what becomes of them. Runs before
 // the initialisers of the libraries, which take longer than everything else at the start of the
-// process: nothing is ready yet, so it is a plain call of the kernel.
-void hold_order_signals() {
+// process: nothing is ready yet, sanitizers neither, so it is a plain call of the kernel.
+__attribute__((disable_sanitizer_instrumentation)) void hold_order_signals() {
     (void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, &order_signals, &inherited_mask,
                   sizeof order_signals);
 }
