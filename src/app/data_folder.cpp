@@ -166,7 +166,8 @@ bool data_folder::has_event_log(const fs::path& folder) {
 
 base::error data_folder::no_event_log(const fs::path& folder) {
     return {base::errc::not_found, "There is no event log in " + absolute(folder).string() +
-                                       "; name its folder with --data."};
+                                       "; name its folder with --data, or, if the events are in a "
+                                       "remote event store, that store in event_store.uri."};
 }
 
 data_folder::~data_folder() {
