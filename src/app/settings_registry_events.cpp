@@ -59,9 +59,9 @@ void add_esdb_keys(config_registry& registry) {
               .maximum = 64})
         .add({.name = "esdb.hash_queue_max",
               .fallback = whole(128),
-              .doc = "Passwords of the event store's users that may wait for hashing, half of "
-                     "them guesses of one address, and as many of that address that matched "
-                     "before; more are refused.",
+              .doc = "Passwords of the event store's users that may wait for hashing, three "
+                     "eighths of them guesses of one address, and a quarter as many more of "
+                     "that address that matched before; more are refused.",
               .minimum = 1,
               .maximum = 100'000})
         .add({.name = "esdb.group_bytes_max",

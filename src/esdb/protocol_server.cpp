@@ -68,7 +68,7 @@ struct protocol_server::parts {
                       .at_once = with.hashes_at_once,
                       .queue_max = with.hash_queue_max}),
               users(store, hasher, clock, random, std::move(executor),
-                    std::max<std::size_t>(1, with.hash_queue_max / 2)) {}
+                    std::max<std::size_t>(1, with.hash_queue_max * 3 / 8)) {}
         accounts::password_hasher hasher;
         user_directory users;
     };

@@ -23,7 +23,7 @@ struct security_settings {
     std::uint64_t hash_bytes = 19'456 << 10; // argon2id: memory and passes of one hash
     std::uint64_t hash_passes = 2;
     unsigned hashes_at_once = 1;
-    std::size_t hash_queue_max = 128; // half of it for guesses of one address
+    std::size_t hash_queue_max = 128; // less than half of it for one address
 };
 
 struct protocol_settings {

@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds retry_pause{500};
 constexpr std::size_t page_size = 256;
 constexpr base::revision newest{std::numeric_limits<std::uint64_t>::max()};
 constexpr std::size_t guessed_logins_max = 10'000;
+constexpr std::size_t proven_part = 4;
 constexpr std::uint32_t free_failures = 5;
 constexpr int administrators_max = 9; // logins tried for the first one
 constexpr std::chrono::minutes failure_window{15};
@@ -55,7 +56,8 @@ user_directory::user_directory(eventstore::event_store& store, accounts::passwor
                                runtime::any_io_executor executor, std::size_t checks_of_source_max)
     : store_(store), hasher_(hasher), clock_(clock), random_(random),
       tasks_(std::move(executor), "users"),
-      failures_(free_failures, failure_window, guessed_logins_max), checks_(checks_of_source_max),
+      failures_(free_failures, failure_window, guessed_logins_max), guesses_(checks_of_source_max),
+      proven_checks_(std::max<std::size_t>(1, checks_of_source_max / proven_part)),
       cache_key_(base::random_hex(random, 16)) {}
 
 awaitable<base::result<std::optional<first_user>>> user_directory::start() {
@@ -320,7 +322,7 @@ awaitable<base::result<principal>> user_directory::authenticate(credentials give
                         "", static_cast<std::uint32_t>(wait->count())});
     }
     // A password that has matched before is no guess, whoever guesses behind the same address.
-    const source_shares::holder check(checks_, proven ? source + "\nproven" : source);
+    const source_shares::holder check(proven ? proven_checks_ : guesses_, source);
     if (!check.is_admitted()) {
         co_return fail({errc::rate_limited, "too many passwords of one address are being checked"});
     }

@@ -24,7 +24,8 @@ using boost::asio::awaitable;
 // Thread-safe. What it is given outlives it.
 class user_directory {
 public:
-    // `checks_of_source_max`: passwords of one source that are hashed, or wait for it, at once.
+    // `checks_of_source_max`: passwords of one source that are hashed, or wait for it, at once; a
+    // quarter as many more of those that have matched before.
     user_directory(eventstore::event_store& store, accounts::password_hasher& hasher,
                    base::clock& clock, base::random_source& random,
                    runtime::any_io_executor executor, std::size_t checks_of_source_max = 64);
@@ -104,7 +105,9 @@ private:
     base::random_source& random_;
     runtime::task_group tasks_;
     accounts::failure_guard failures_;
-    source_shares checks_; // of the hasher's line: guesses of one source leave room for others
+    // Of the hasher's line: one source leaves room for others.
+    source_shares guesses_;
+    source_shares proven_checks_; // of passwords that have matched before
     std::string cache_key_;
     std::atomic<bool> damaged_ = false;  // a user was lost, or the list of them
     std::atomic<bool> unlisted_ = false; // `$users` is tombstoned: it takes no more names

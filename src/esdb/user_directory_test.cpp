@@ -287,6 +287,48 @@ TEST_F(user_directory_test, guesses_leave_room_for_whoever_logged_in_from_there_
     slow.stop();
 }
 
+// Their share is their own, but a small one: two sources leave room for a third.
+TEST_F(user_directory_test, passwords_that_matched_before_do_not_fill_the_line) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse"));
+    ASSERT_TRUE(create("mallory", "correct horse"));
+    accounts::password_hasher slow(
+        {.memory_bytes = 8u << 20, .passes = 4, .at_once = 1, .queue_max = 32});
+    user_directory users(*store_, slow, clock_, random_, engine_.executor(), 8);
+    ASSERT_TRUE(engine_.run(users.start()).has_value());
+    const auto attempt = [&](const std::string& login, const std::string& source) {
+        return boost::asio::co_spawn(engine_.executor(),
+                                     users.authenticate({login, "correct horse"}, source),
+                                     boost::asio::use_future);
+    };
+    ASSERT_TRUE(attempt("alice", "a").get());
+    ASSERT_TRUE(attempt("mallory", "a").get());
+    ASSERT_TRUE(engine_.run(users.set_disabled("mallory", true)).has_value());
+    clock_.advance(std::chrono::minutes(5)); // passwords are checked again
+    std::vector<std::future<base::result<principal>>> guesses;
+    for (int i = 0; i < 8; ++i) { // what comes later waits behind them
+        guesses.push_back(attempt("nobody" + std::to_string(i), "a"));
+    }
+    std::vector<std::future<base::result<principal>>> proven;
+    for (int i = 0; i < 10; ++i) {
+        proven.push_back(attempt("alice", "a"));
+    }
+    const auto disabled = attempt("mallory", "a").get();
+    ASSERT_FALSE(disabled);
+    EXPECT_EQ(disabled.error().code, base::errc::rate_limited) << "one guess more";
+    std::size_t refused = 0;
+    for (auto& one : proven) {
+        const auto who = one.get();
+        refused += !who && who.error().code == base::errc::rate_limited ? 1 : 0;
+    }
+    EXPECT_GE(refused, 5u) << "of the ten two are hashed at once";
+    for (auto& one : guesses) {
+        (void)one.get();
+    }
+    engine_.run(users.stop());
+    slow.stop();
+}
+
 TEST_F(user_directory_test, changes_made_by_another_process_arrive) {
     open();
     ASSERT_TRUE(create("alice", "correct horse").has_value());
