@@ -1,6 +1,7 @@
 // Connections wait while the process has no descriptor to spare.
 #include "api/http_server.hpp"
 #include "api/raw_client.hpp"
+#include "base/patience_testing.hpp"
 #include "runtime/engine.hpp"
 
 #include <gtest/gtest.h>
@@ -34,9 +35,7 @@ TEST(http_acceptance, nothing_is_accepted_while_it_may_not) {
     ASSERT_TRUE(server.start());
     raw_client client(server.port());
     client.send(request_text("GET", "/"));
-    while (questions < 2) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return questions >= 2; }));
     EXPECT_EQ(server.connections(), 0u);
     may = true;
     const auto got = client.receive();

@@ -1,6 +1,7 @@
 #include "api/hostile_requests.hpp"
 #include "api/http_server.hpp"
 #include "api/raw_client.hpp"
+#include "base/patience_testing.hpp"
 #include "runtime/async_event.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/engine.hpp"
@@ -70,9 +71,7 @@ protected:
     raw_answer ask(std::string_view bytes) { return raw_client(server->port()).ask(bytes); }
 
     void wait_until(const std::atomic<int>& number, int at_least) {
-        while (number < at_least) {
-            std::this_thread::yield();
-        }
+        EXPECT_TRUE(base::comes_true([&] { return number >= at_least; }));
     }
 
     http_settings settings;
@@ -230,9 +229,8 @@ TEST_F(http_server_test, a_client_that_does_not_read_is_dropped) {
     raw_client client(start());
     client.send(request_text("GET", "/large"));
     wait_until(served, 1);
-    while (server->connections() != 0) { // nothing is read here meanwhile
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return server->connections() == 0; }))
+        << "nothing is read here meanwhile";
     SUCCEED();
 }
 
@@ -245,9 +243,7 @@ TEST_F(http_server_test, a_handler_over_its_time_is_answered_503) {
     EXPECT_TRUE(client.closed());
     EXPECT_EQ(server->connections(), 1u); // the work goes on
     gate.notify_all();
-    while (server->connections() != 0) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return server->connections() == 0; }));
 }
 
 TEST_F(http_server_test, bounds_connections_per_source_and_in_total) {
@@ -265,9 +261,7 @@ TEST_F(http_server_test, bounds_connections_per_source_and_in_total) {
     EXPECT_NE(got->body.find("too_many_connections"), std::string::npos);
     EXPECT_TRUE(fourth.closed());
     held.pop_back();
-    while (server->connections() != 2) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return server->connections() == 2; }));
     EXPECT_EQ(raw_client(port).ask(request_text("GET", "/")).status, 200u);
 }
 
@@ -299,9 +293,7 @@ TEST_F(http_server_test, stop_lets_running_requests_finish_and_refuses_new_ones)
     auto stopping = std::async(std::launch::async,
                                [&] { return engine.run(server->stop(milliseconds(30'000))); });
     EXPECT_TRUE(idle.closed());
-    while (raw_client(port).connected()) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return !raw_client(port).connected(); }));
     gate.notify_all();
     const auto got = busy.receive();
     ASSERT_TRUE(got);
@@ -327,9 +319,7 @@ TEST_F(http_server_test, stop_closes_idle_and_half_sent_connections_at_once) {
     raw_client waits_to_go_on(port);
     waits_to_go_on.send(post + "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n");
     EXPECT_EQ(waits_to_go_on.receive(false, true)->status, 100u);
-    while (server->connections() != 6) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return server->connections() == 6; }));
     EXPECT_TRUE(engine.run(server->stop(milliseconds(60'000))));
     for (raw_client* one : {&silent, &used, &in_header, &in_body, &in_chunk, &waits_to_go_on}) {
         EXPECT_TRUE(one->closed());
@@ -348,9 +338,7 @@ TEST_F(http_server_test, stop_does_not_wait_for_a_client_that_does_not_read) {
     wait_until(waiting, 1);
     auto stopping = std::async(std::launch::async,
                                [&] { return engine.run(server->stop(milliseconds(60'000))); });
-    while (raw_client(port).connected()) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return !raw_client(port).connected(); }));
     gate.notify_all();
     EXPECT_TRUE(stopping.get());
 }

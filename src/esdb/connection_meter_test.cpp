@@ -1,3 +1,4 @@
+#include "base/patience_testing.hpp"
 #include "esdb/connection_meter.hpp"
 #include "esdb/raw_client_testing.hpp"
 
@@ -46,10 +47,14 @@ protected:
         sent_ += bytes;
         const std::string text(bytes, 'x');
         EXPECT_EQ(::send(client_, text.data(), text.size(), 0), static_cast<ssize_t>(bytes));
-        int waiting = 0;
-        while (static_cast<std::size_t>(waiting) < sent_) {
-            ASSERT_EQ(::ioctl(server_, FIONREAD, &waiting), 0);
-        }
+        await(server_, sent_);
+    }
+    static void await(int socket, std::size_t bytes) {
+        EXPECT_TRUE(base::comes_true([&] {
+            int waiting = 0;
+            return ::ioctl(socket, FIONREAD, &waiting) != 0 ||
+                   static_cast<std::size_t>(waiting) >= bytes;
+        }));
     }
 
     int listener_ = -1;

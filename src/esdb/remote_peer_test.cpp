@@ -1,6 +1,7 @@
 // The adapter for a store in another process against peers that follow a script: clusters that
 // change, nodes that are not the leader, connections that are torn.
 #include "base/clock.hpp"
+#include "base/patience_testing.hpp"
 #include "esdb/protocol_server.hpp"
 #include "esdb/server_features.hpp"
 #include "esdb/server_fixture.hpp"
@@ -246,9 +247,7 @@ TEST_F(remote_peer, appends_under_way_survive_restarts) {
         });
     }
     for (const int so_far : {100, 400, 700}) {
-        while (acknowledged < so_far) {
-            std::this_thread::yield();
-        }
+        EXPECT_TRUE(base::comes_true([&] { return acknowledged >= so_far; }));
         server.reset();
         server = std::make_unique<node>(engine_, *memory_, port);
     }

@@ -1,5 +1,6 @@
 // What a damaged or unwritable index does to the log: nothing but a delay.
 #include "base/forwarding_files_testing.hpp"
+#include "base/patience_testing.hpp"
 #include "eventlog/index_damage_fixture.hpp"
 
 #include <atomic>
@@ -124,9 +125,7 @@ TEST_F(index_damage_test, a_folder_that_cannot_be_used_does_not_stay) {
     const std::string first = index_folder;
     const std::string second = first + "/" + second_store_name;
     const auto await_empty = [&](const std::string& of) {
-        while (!disk.list(of).value().empty()) {
-            std::this_thread::yield();
-        }
+        EXPECT_TRUE(base::comes_true([&] { return disk.list(of).value().empty(); }));
     };
     disk.set_contents(second + "/CURRENT", "MANIFEST-000009\n");
     disk.set_contents(second + "/000010.sst", "nothing");

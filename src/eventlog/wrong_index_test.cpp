@@ -1,4 +1,5 @@
 // An index that does not agree with the log: it is not believed, and nothing is removed by it.
+#include "base/patience_testing.hpp"
 #include "eventlog/anchor.hpp"
 #include "eventlog/disk_index.hpp"
 #include "eventlog/index_damage_fixture.hpp"
@@ -198,9 +199,8 @@ TEST_F(distrusted_index_test, answers_nothing_after_it_was_opened_anew_for_a_fai
     static_cast<void>(disk.remove(index_folder + std::string("/distrusted"))); // as if not written
     const std::uint64_t opens = disk.opens();
     disk.fail_all(std::nullopt);
-    while (!rest() && disk.opens() < opens + 30) { // it is opened anew, and takes the part or not
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return rest() || disk.opens() >= opens + 30; }))
+        << "it is opened anew, and takes the part or not";
     expect_no_answer();
 }
 

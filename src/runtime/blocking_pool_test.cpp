@@ -1,3 +1,4 @@
+#include "base/patience_testing.hpp"
 #include "runtime/blocking_pool.hpp"
 #include "runtime/task_group.hpp"
 
@@ -63,9 +64,7 @@ TEST_F(blocking, a_full_queue_refuses) {
     for (int i = 0; i < 2; ++i) {
         waiting.emplace_back([&] { (void)engine_.run(pool_.run([&] { ++ran; })); });
     }
-    while (pool_.queued() != 2) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return pool_.queued() == 2; }));
     EXPECT_EQ(engine_.run(pool_.run([] {})).error().code, base::errc::exhausted);
     release.set_value();
     for (auto& thread : waiting) {
@@ -111,9 +110,7 @@ TEST_F(blocking, stop_drops_what_is_queued) {
     occupy(release);
     auto queued =
         std::async(std::launch::async, [&] { return engine_.run(pool_.run([] {})).error().code; });
-    while (pool_.queued() != 1) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(base::comes_true([&] { return pool_.queued() == 1; }));
     auto stopping = std::async(std::launch::async, [&] { pool_.stop(); });
     EXPECT_EQ(queued.get(), base::errc::cancelled);
     release.set_value();

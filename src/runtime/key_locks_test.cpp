@@ -1,3 +1,4 @@
+#include "base/patience_testing.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/key_locks.hpp"
 #include "runtime/task_group.hpp"
@@ -27,9 +28,7 @@ protected:
         return r ? base::errc::internal : r.error().code;
     }
     void until_waiting(std::size_t count) {
-        while (locks_.waiting() != count) {
-            std::this_thread::yield();
-        }
+        EXPECT_TRUE(base::comes_true([&] { return locks_.waiting() == count; }));
     }
 
     engine engine_;
