@@ -160,6 +160,10 @@ TEST(problem, hides_what_is_behind_a_500_and_says_when_to_retry) {
     EXPECT_EQ(hidden.body.find("SELECT"), std::string::npos);
     EXPECT_NE(to_problem({errc::behind, "m", {}, {}, 1'500}, "id").headers.find("Retry-After: 2"),
               std::string::npos);
+    const response remade = to_problem({errc::unavailable, "m", "index_damaged", {}, 2'500}, "id");
+    EXPECT_EQ(remade.status, 503u);
+    EXPECT_NE(remade.headers.find("Retry-After: 3"), std::string::npos);
+    EXPECT_NE(remade.body.find("index_damaged"), std::string::npos);
     EXPECT_NE(to_problem({errc::rate_limited, "m", {}, {}, 0}, "id").headers.find("Retry-After: 1"),
               std::string::npos);
 }

@@ -70,7 +70,8 @@ public:
             co_return base::fail(base::errc::unknown_outcome, "lost after");
         }
         case fault::unavailable:
-            co_return base::fail(base::errc::unavailable, "away");
+            co_return std::unexpected(
+                base::error{base::errc::unavailable, "away", "index_damaged", {}, 2'500});
         case fault::conflict:
             co_return base::fail(base::errc::conflict, "not there");
         case fault::none:

@@ -218,7 +218,10 @@ TEST_F(service_test, conflicts_are_tried_again) {
 TEST_F(service_test, an_absent_store_is_said_to_be_absent) {
     const base::uuid player_id = ready_player();
     store_.fail_once(fault::unavailable);
-    EXPECT_EQ(refused("go", move_player{player_id, "bamboo_forest"}).code, errc::unavailable);
+    const base::error away = refused("go", move_player{player_id, "bamboo_forest"});
+    EXPECT_EQ(away.code, errc::unavailable);
+    EXPECT_EQ(away.reason, "index_damaged");
+    EXPECT_EQ(away.retry_after_ms, 2'500u) << "as the store told";
     EXPECT_EQ(player(player_id).state.current_location, "newbie_village");
     store_.reads_fail = true;
     // A refusal that cannot be checked is no refusal.

@@ -318,6 +318,7 @@ TEST_F(unwritable_index_test, a_start_reads_all_of_the_log_when_nothing_is_index
         const auto refused = append("later-1", expected::any(), events_of(number, 1));
         ASSERT_FALSE(refused);
         EXPECT_EQ(refused.error().reason, "index_behind");
+        EXPECT_GT(refused.error().retry_after_ms, 0u);
         files_.failing = false;
         base::result<append_outcome> done = base::fail(errc::unavailable, "");
         for (int attempt = 0; !done && attempt < 100'000; ++attempt) {
