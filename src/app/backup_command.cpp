@@ -126,8 +126,8 @@ int make(const backup_options& options, const settings& loaded, eventlog::backup
     base::posix_file_system files;
     base::system_clock clock;
     const auto data = data_folder::absolute(loaded.server.data);
-    if (!data_folder::has_event_log(data)) {
-        return report(no_event_log(loaded));
+    if (auto here = check_embedded(loaded, data_folder::when_absent::refuse); !here) {
+        return report(here.error());
     }
     progress_line line(!options.json);
     const auto made =
@@ -373,6 +373,9 @@ base::result<eventlog::restore_report> restore_into(const std::filesystem::path&
     const auto folder = data_folder::open(data, "immortal restore", data_folder::when_absent::make);
     if (!folder) {
         return base::fail(folder.error());
+    }
+    if (auto here = data_folder::check_embedded(data, data_folder::when_absent::make); !here) {
+        return base::fail(here.error());
     }
     const auto from =
         eventlog::make_folder_target(files, data_folder::absolute(options.place).string());

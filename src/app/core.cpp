@@ -12,16 +12,17 @@
 
 namespace immortal::app {
 
-base::error no_event_log(const settings& options) {
-    if (options.event_store.uri.empty()) {
-        return data_folder::no_event_log(options.server.data);
+base::status check_embedded(const settings& options, data_folder::when_absent policy) {
+    auto here = data_folder::check_embedded(options.server.data, policy);
+    if (here || options.event_store.uri.empty()) {
+        return here;
     }
-    return {base::errc::not_found,
-            "The events of this server are in the event store at " +
-                without_password(options.event_store.uri) +
-                " (event_store.uri), and there is no event log in " +
-                data_folder::absolute(options.server.data).string() +
-                ", on which this command works; use the tools of that store."};
+    return base::fail(here.error().code,
+                      "The events of this server are in the event store at " +
+                          without_password(options.event_store.uri) +
+                          " (event_store.uri), and there is no event log in " +
+                          data_folder::absolute(options.server.data).string() +
+                          ", on which this command works; use the tools of that store.");
 }
 
 namespace {
@@ -69,8 +70,8 @@ base::result<std::unique_ptr<eventlog::log>>
 open_event_log(const data_folder& folder, const settings& options, base::file_system& files,
                base::clock& clock, base::random_source& random, base::metrics* metrics,
                data_folder::when_absent policy) {
-    if (policy == data_folder::when_absent::refuse && !data_folder::has_event_log(folder.path())) {
-        return base::fail(no_event_log(options));
+    if (auto here = check_embedded(options, policy); !here) {
+        return base::fail(here.error());
     }
     eventlog::log_settings s;
     s.folder = folder.events().string();
@@ -130,9 +131,12 @@ core::core(const data_folder& folder, runtime::guardian& parent, const settings&
 base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
                                                const settings& options, backing::redis_use use,
                                                data_folder::when_absent policy) {
-    if (policy == data_folder::when_absent::refuse && options.event_store.uri.empty() &&
-        !data_folder::has_event_log(folder.path())) { // before a PostgreSQL is made for nothing
-        return base::fail(data_folder::no_event_log(folder.path()));
+    // Before a PostgreSQL is made for nothing.
+    const auto right = options.event_store.uri.empty()
+                           ? data_folder::check_embedded(folder.path(), policy)
+                           : folder.check_remote();
+    if (!right) {
+        return base::fail(right.error());
     }
     std::unique_ptr<core> made(new core(folder, parent, options, use));
     made->engine.start();
@@ -160,6 +164,10 @@ base::status core::open_store(const data_folder& folder, const settings& options
             return base::fail(std::move(opened.error()));
         }
         store = std::move(*opened);
+        if (auto kept = folder.remember_remote(without_password(options.event_store.uri)); !kept) {
+            base::log_warning("app", "the next start does not know the event store",
+                              {{"why", kept.error().message}});
+        }
         return {};
     }
     auto opened = open_event_log(folder, options, files, clock, random, &metrics, policy);

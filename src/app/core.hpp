@@ -60,8 +60,8 @@ private:
     base::status connect(const settings& options);
 };
 
-// The sentence for commands that need the embedded event log where there is none.
-[[nodiscard]] base::error no_event_log(const settings& options);
+// As data_folder::check_embedded, for the folder and the store that `options` name.
+[[nodiscard]] base::status check_embedded(const settings& options, data_folder::when_absent policy);
 
 // The event store that `options` name, which is a remote one. Blocks. Errors: a sentence.
 [[nodiscard]] base::result<std::unique_ptr<eventstore::event_store>>

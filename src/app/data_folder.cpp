@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <fstream>
 #include <optional>
 #include <sstream>
 #include <sys/file.h>
@@ -104,6 +105,23 @@ base::status take_lock(int fd, const fs::path& folder, std::chrono::milliseconds
     }
 }
 
+constexpr auto remote_file = "event-store"; // the address of a remote one, a line of text
+
+// Empty optional: the folder's events are its own. The text may be empty, if it was lost.
+std::optional<std::string> remote_address(const fs::path& folder) {
+    std::error_code failed;
+    const auto found = fs::status(folder / remote_file, failed);
+    if (found.type() == fs::file_type::not_found) {
+        return std::nullopt;
+    }
+    std::string out;
+    if (fs::is_regular_file(found)) {
+        std::ifstream in(folder / remote_file);
+        std::getline(in, out);
+    }
+    return out;
+}
+
 } // namespace
 
 fs::path data_folder::absolute(const fs::path& folder) {
@@ -164,10 +182,51 @@ bool data_folder::has_event_log(const fs::path& folder) {
     });
 }
 
-base::error data_folder::no_event_log(const fs::path& folder) {
-    return {base::errc::not_found, "There is no event log in " + absolute(folder).string() +
-                                       "; name its folder with --data, or, if the events are in a "
-                                       "remote event store, that store in event_store.uri."};
+base::status data_folder::check_embedded(const fs::path& folder, when_absent policy) {
+    const fs::path path = absolute(folder);
+    if (const auto address = remote_address(path)) {
+        return base::fail(base::errc::mismatch,
+                          "The events of " + path.string() + " are in another event store (" +
+                              (address->empty() ? "its address is lost" : *address) +
+                              "), not in this folder. Name that store with --event-store, or "
+                              "another folder with --data.");
+    }
+    if (policy == when_absent::refuse && !has_event_log(path)) {
+        return base::fail(base::errc::not_found,
+                          "There is no event log in " + path.string() +
+                              "; name its folder with --data, or, if the events are in a remote "
+                              "event store, that store in event_store.uri.");
+    }
+    return {};
+}
+
+base::status data_folder::check_remote() const {
+    if (remote_address(path_) || !has_event_log(path_)) {
+        return {};
+    }
+    return base::fail(base::errc::mismatch,
+                      "There is an event log in " + events().string() +
+                          ", and the events of one game are in one store. Start without "
+                          "--event-store, or name another folder with --data. If that log was "
+                          "made by mistake and holds nothing, move it away.");
+}
+
+base::status data_folder::remember_remote(const std::string& address) const {
+    if (remote_address(path_) == address) {
+        return {};
+    }
+    // Whatever a power cut leaves of it: that it is there is what counts.
+    const fs::path draft = path_ / (std::string(remote_file) + ".new");
+    std::ofstream(draft, std::ios::trunc) << address << '\n';
+    std::error_code failed;
+    if (fs::file_size(draft, failed) == address.size() + 1 && !failed) {
+        fs::rename(draft, path_ / remote_file, failed);
+        if (!failed) {
+            return {};
+        }
+    }
+    return base::fail(base::errc::unavailable,
+                      "which event store it uses cannot be written into " + path_.string());
 }
 
 data_folder::~data_folder() {

@@ -43,8 +43,17 @@ public:
 
     // Whether there is an event log in the folder, or a restore of one that was not finished.
     [[nodiscard]] static bool has_event_log(const std::filesystem::path& folder);
-    // The sentence for commands that need one.
-    [[nodiscard]] static base::error no_event_log(const std::filesystem::path& folder);
+
+    // The store of a game's events does not change by an option that was forgotten: whoever opens
+    // the log in the folder, or makes one, asks this first. Errors: mismatch (the events are in a
+    // remote store), not_found (with `refuse`: there is no log). A sentence says what to do.
+    [[nodiscard]] static base::status check_embedded(const std::filesystem::path& folder,
+                                                     when_absent policy);
+    // The same for whoever takes a remote store. Errors: mismatch (there is a log in the folder).
+    [[nodiscard]] base::status check_remote() const;
+    // From now on check_embedded() refuses, and names `address` (for people; no password). Errors:
+    // unavailable (the file cannot be written).
+    [[nodiscard]] base::status remember_remote(const std::string& address) const;
 
     // Absolute and without dots; the folder need not exist.
     [[nodiscard]] static std::filesystem::path absolute(const std::filesystem::path& folder);

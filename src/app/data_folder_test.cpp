@@ -76,6 +76,37 @@ TEST_F(data_folders, waits_for_what_a_dead_owner_left) {
     close(ready[1]);
 }
 
+TEST_F(data_folders, that_its_events_are_in_a_remote_store_is_remembered) {
+    const auto folder = data_folder::open(base_ / "d", "test", when::make).value();
+    EXPECT_TRUE(data_folder::check_embedded(base_ / "d", when::make));
+    EXPECT_EQ(data_folder::check_embedded(base_ / "d", when::refuse).error().code,
+              base::errc::not_found);
+    ASSERT_TRUE(folder->check_remote());
+    ASSERT_TRUE(folder->remember_remote("esdb://far:2113"));
+    ASSERT_TRUE(folder->remember_remote("esdb://farther:2113"));
+    for (const auto policy : {when::make, when::refuse}) {
+        const auto refused = data_folder::check_embedded(base_ / "d", policy);
+        ASSERT_FALSE(refused.has_value());
+        EXPECT_EQ(refused.error().code, base::errc::mismatch);
+        EXPECT_THAT(refused.error().message, HasSubstr("(esdb://farther:2113)"));
+    }
+    std::ofstream(base_ / "d" / "event-store", std::ios::trunc).close();
+    EXPECT_FALSE(data_folder::check_embedded(base_ / "d", when::make)) << "also without an address";
+    fs::create_directories(folder->events());
+    std::ofstream(folder->events() / "log-000000.seg") << "something";
+    EXPECT_TRUE(folder->check_remote()) << "what an older version made there is left alone";
+}
+
+TEST_F(data_folders, a_log_in_it_is_not_left_for_a_remote_store) {
+    const auto folder = data_folder::open(base_ / "d", "test", when::make).value();
+    fs::create_directories(folder->events());
+    std::ofstream(folder->events() / "log-000000.seg") << "something";
+    EXPECT_TRUE(data_folder::check_embedded(base_ / "d", when::refuse));
+    const auto refused = folder->check_remote();
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_THAT(refused.error().message, HasSubstr(folder->events().string()));
+}
+
 TEST_F(data_folders, tools_refuse_a_folder_without_data) {
     const auto none = data_folder::open(base_ / "d", "immortal check", when::refuse);
     EXPECT_EQ(none.error().code, base::errc::not_found);

@@ -1,4 +1,5 @@
 // immortal serve
+#include "app/backing.hpp"
 #include "app/cli.hpp"
 #include "app/esdb_options.hpp"
 #include "app/http_address.hpp"
@@ -35,8 +36,12 @@ base::status check_ports(const settings& options) {
                : free;
 }
 
-std::vector<service_line> all_lines(const data_folder& folder, const server& running) {
-    std::vector<service_line> lines{{"event store", "embedded", folder.events().string()}};
+std::vector<service_line> all_lines(const data_folder& folder, const settings& options,
+                                    const server& running) {
+    std::vector<service_line> lines{
+        options.event_store.uri.empty()
+            ? service_line{"event store", "embedded", folder.events().string()}
+            : service_line{"event store", "remote", without_password(options.event_store.uri)}};
     for (auto& line : running.service_lines()) {
         lines.push_back(std::move(line));
     }
@@ -126,7 +131,7 @@ base::result<std::unique_ptr<server>> start_and_announce(const data_folder& fold
     auto started = server::start(folder, parent, options);
     if (started) {
         const std::string url = http_url(options.http, (*started)->port());
-        const auto lines = all_lines(folder, **started);
+        const auto lines = all_lines(folder, options, **started);
         if (!announce(as_json ? json_line(folder, url, lines) : screen_text(folder, url, lines))) {
             base::log_warning("app", "standard output cannot be written; the server goes on");
         }

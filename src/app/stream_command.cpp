@@ -125,8 +125,8 @@ int run_log_verify(const log_options& options) {
             return report(folder.error());
         }
     }
-    if (!data_folder::has_event_log(loaded->server.data)) {
-        return report(no_event_log(*loaded));
+    if (auto here = check_embedded(*loaded, data_folder::when_absent::refuse); !here) {
+        return report(here.error());
     }
     base::posix_file_system files;
     const auto events = data_folder::absolute(loaded->server.data) / "events";

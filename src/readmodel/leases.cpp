@@ -27,10 +27,12 @@ lease_columns columns_of(const std::vector<lease>& leases) {
 }
 
 base::error other_log() {
-    return {base::errc::mismatch,
-            "The read model was made from another event log, or from this one before a restore. "
-            "Run `immortal rebuild` to make it again from this log.",
-            "other_log"};
+    return {
+        base::errc::mismatch,
+        "The read model was made from another event log, or from this one before a restore. "
+        "If its events are in another event store, name that store; else run `immortal rebuild` to "
+        "make it again from this log.",
+        "other_log"};
 }
 
 base::error beyond_head(base::position at, std::optional<base::position> head) {

@@ -20,7 +20,8 @@ namespace {
 
 base::error foreign_rows() {
     return {base::errc::mismatch,
-            "The read model was made from another event log. Run `immortal rebuild`."};
+            "The read model was made from another event log. Name the event store that holds its "
+            "events, or run `immortal rebuild`."};
 }
 
 base::status check_source(const postgres::rows& rows) {
