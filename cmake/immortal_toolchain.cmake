@@ -51,3 +51,7 @@ endif()
 add_library(immortal_warnings INTERFACE)
 target_compile_options(immortal_warnings INTERFACE
     -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Wunused-result -Werror)
+
+# For sources of test programs: to optimise them takes half of their compile time, and what is slow is what they test.
+add_library(immortal_test_flags INTERFACE)
+target_compile_options(immortal_test_flags INTERFACE $<$<CONFIG:Debug>:-O0>)
