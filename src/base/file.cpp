@@ -1,12 +1,14 @@
 #include "base/file.hpp"
 
 #include "base/descriptors.hpp"
+#include "base/open_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <sys/file.h>
@@ -70,19 +72,21 @@ private:
 
 int open_retrying(const char* path, int flags, descriptor_reserve* reserve = nullptr) {
     for (;;) {
-        // Not to wait for the other end of what may be a FIFO; for files it means nothing.
-        const int number = ::open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+        const int number = open_file(path, flags);
         if (number >= 0) {
             return number;
         }
         const int failure = errno;
         const bool scarce = failure == EMFILE || failure == ENFILE;
-        if (failure != EINTR && !(scarce && reserve != nullptr && reserve->give_one())) {
+        if (!(scarce && reserve != nullptr && reserve->give_one())) {
             errno = failure;
             return number;
         }
     }
 }
+
+// Of a file system that does not tell: enough for every purpose, and small enough to be added to.
+constexpr std::uint64_t free_space_unknown = std::numeric_limits<std::uint64_t>::max() / 2;
 
 class posix_file final : public file {
 public:
@@ -312,6 +316,9 @@ file_result<std::uint64_t> posix_file_system::free_space(const std::string& fold
     struct statvfs facts{};
     if (::statvfs(folder.c_str(), &facts) != 0) {
         return failed("ask free space of", folder, errno);
+    }
+    if (facts.f_blocks == 0) {
+        return free_space_unknown;
     }
     return static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize;
 }

@@ -113,6 +113,11 @@ TEST_F(posix_file_test, uncached_writes_go_to_the_open_file_whatever_its_name) {
     EXPECT_EQ(other->size().value(), 0u);
 }
 
+TEST_F(posix_file_test, a_file_system_that_does_not_tell_its_size_is_not_full) {
+    EXPECT_GT(files_.free_space("/proc").value(), std::uint64_t{1} << 60u);
+    EXPECT_LT(files_.free_space(folder_).value(), std::uint64_t{1} << 60u);
+}
+
 // In a process of its own: a limit that is lowered for good stays.
 TEST_F(posix_file_test, a_file_that_may_not_grow_has_no_space_and_stays_as_it_was) {
     const pid_t pid = fork();

@@ -1,5 +1,7 @@
 #include "base/small_file.hpp"
 
+#include "base/open_file.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,14 +30,6 @@ private:
     int number_;
 };
 
-int open_at_once(const char* path) {
-    for (;;) {
-        const int number = ::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        if (number >= 0 || errno != EINTR)
-            return number;
-    }
-}
-
 std::unexpected<error> unreadable(const std::filesystem::path& path, int number) {
     errc code = errc::unavailable;
     if (number == ENOENT || number == ENOTDIR)
@@ -62,7 +56,7 @@ std::unexpected<error> too_large(const std::filesystem::path& path, std::size_t 
 } // namespace
 
 result<std::string> read_small_file(const std::filesystem::path& path, std::size_t size_max) {
-    const descriptor file(open_at_once(path.c_str()));
+    const descriptor file(open_file(path.c_str(), O_RDONLY));
     if (file.get() < 0) {
         // ENXIO: a socket, or a device without its hardware.
         return errno == ENXIO ? irregular(path, false) : unreadable(path, errno);

@@ -1,5 +1,7 @@
 #include "runtime/folder_lock.hpp"
 
+#include "base/open_file.hpp"
+
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -50,8 +52,7 @@ bool bears_its_name(int descriptor, const fs::path& file) {
 base::result<std::unique_ptr<folder_lock>> folder_lock::take(const fs::path& file,
                                                              const std::optional<account>& owner) {
     for (;;) {
-        const int descriptor =
-            open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        const int descriptor = base::open_file(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
         if (descriptor < 0) {
             return base::fail(unusable(file, words(errno)));
         }

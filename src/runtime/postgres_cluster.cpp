@@ -177,27 +177,14 @@ process_spec initdb_spec(const postgres_cluster& cluster, const fs::path& folder
     return spec;
 }
 
-// Before anything is written, and again if it failed: others may have filled the disk meanwhile.
-base::status check_room(const fs::path& folder) {
-    std::error_code failed;
-    const auto space = fs::space(folder.parent_path(), failed);
-    if (failed || space.available >= cluster_bytes_min) {
-        return {};
-    }
-    return base::fail(base::errc::exhausted,
-                      "The disk of " + folder.parent_path().string() + " is full: PostgreSQL's " +
-                          "folder, which is made there at the first start, needs " +
-                          std::to_string(cluster_bytes_min >> 20u) + " MiB, and " +
-                          std::to_string(space.available >> 20u) +
-                          " MiB are free. Free some space, or name a data folder on another disk "
-                          "with --data, or a PostgreSQL of your own with --postgres.");
-}
-
 std::optional<exit_status> await_initdb(guardian& parent, child_process& child) {
     const auto until = std::chrono::steady_clock::now() + initdb_limit;
     while (std::chrono::steady_clock::now() < until) {
         if (const auto ended = child.wait(std::chrono::seconds(1))) {
             return ended;
+        }
+        if (child.is_overdue()) {
+            break;
         }
         parent.wake(); // it may have to tell that initdb has ended
     }
@@ -212,7 +199,7 @@ base::status initialise(guardian& parent, const postgres_cluster& cluster,
     (void)stop_processes(find_processes("initdb", draft.string()), {});
     (void)stop_processes(find_processes("postgres", draft.string()), {});
     fs::remove_all(draft, failed);
-    if (auto room = check_room(cluster.folder); !room) {
+    if (auto room = check_cluster_room(cluster.folder.parent_path()); !room) {
         return room;
     }
     if (auto made = make_private_folder(draft, cluster.run_as); !made) {
@@ -225,7 +212,8 @@ base::status initialise(guardian& parent, const postgres_cluster& cluster,
     }
     const auto ended = await_initdb(parent, *child);
     if (!ended || !ended->success()) {
-        if (auto room = check_room(cluster.folder); !room) {
+        // Others may have filled the disk meanwhile.
+        if (auto room = check_cluster_room(cluster.folder.parent_path()); !room) {
             fs::remove_all(draft, failed);
             return room;
         }
@@ -248,6 +236,21 @@ base::status initialise(guardian& parent, const postgres_cluster& cluster,
 }
 
 } // namespace
+
+base::status check_cluster_room(const fs::path& place) {
+    std::error_code failed;
+    const auto space = fs::space(place, failed);
+    if (failed || space.capacity == 0 || space.available >= cluster_bytes_min) {
+        return {};
+    }
+    return base::fail(base::errc::exhausted,
+                      "The disk of " + place.string() + " is full: PostgreSQL's " +
+                          "folder, which is made there at the first start, needs " +
+                          std::to_string(cluster_bytes_min >> 20u) + " MiB, and " +
+                          std::to_string(space.available >> 20u) +
+                          " MiB are free. Free some space, or name a data folder on another disk "
+                          "with --data, or a PostgreSQL of your own with --postgres.");
+}
 
 std::vector<stop_step> postgres_stop_plan() {
     return {{SIGINT, std::chrono::seconds(15)}, {SIGQUIT, std::chrono::seconds(5)}};

@@ -27,6 +27,10 @@ struct postgres_cluster {
 // The environment its programs get: nothing of this process's PG* variables.
 [[nodiscard]] std::vector<std::string> postgres_environment();
 
+// Whether the disk of the folder `place` has room for a new cluster. A file system that tells no
+// sizes (of FUSE, for instance) is not judged. Error: exhausted, with a sentence for the operator.
+[[nodiscard]] base::status check_cluster_room(const std::filesystem::path& place);
+
 // Finds account, place and programs; makes the cluster when there is none, and claims it. Errors as
 // in managed_postgres::begin.
 [[nodiscard]] base::result<postgres_cluster>

@@ -3,6 +3,7 @@
 #include "runtime/engine.hpp"
 #include "runtime/guardian.hpp"
 #include "runtime/managed_redis.hpp"
+#include "runtime/postgres_cluster.hpp"
 #include "runtime/process_testing.hpp"
 #include "runtime/resource_check.hpp"
 #include "runtime/service_folders.hpp"
@@ -38,6 +39,11 @@ int with_few_tasks(rlim_t tasks, const std::function<int()>& body) {
     int status = 0;
     waitpid(pid, &status, 0);
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+TEST(cluster_rooms, are_not_judged_where_the_file_system_tells_no_sizes) {
+    EXPECT_TRUE(check_cluster_room("/proc"));
+    EXPECT_TRUE(check_cluster_room("/nowhere/at/all"));
 }
 
 bool refuses(const std::function<void()>& work) {
