@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <system_error>
 #include <unistd.h>
@@ -38,6 +39,9 @@ int refusal_of(const addrinfo& where) {
     }
     const int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (where.ai_family == AF_INET6) { // as the listener: somebody else may have IPv4's port
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
     const int reason = bind(fd, where.ai_addr, where.ai_addrlen) == 0 ? 0 : errno;
     close(fd);
     return reason;
@@ -100,6 +104,11 @@ base::status check_address(const std::string& key, const std::string& address) {
 
 bool is_any_address(const std::string& address) {
     return is_same_address(address, "0.0.0.0") || is_same_address(address, "::");
+}
+
+bool is_ipv6_address(const std::string& address) {
+    const auto parsed = resolve_numeric(address, "0");
+    return parsed && parsed->ai_family == AF_INET6;
 }
 
 bool is_same_address(const std::string& one, const std::string& other) {

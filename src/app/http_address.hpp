@@ -22,9 +22,10 @@ namespace immortal::app {
 // sentence that names the key.
 [[nodiscard]] base::status check_address(const std::string& key, const std::string& address);
 
-// Precondition of both: check_address(). Whether it means every address of the machine; whether
-// both mean the same one, however they are written.
+// Precondition of all three: the text of a numeric address. Whether it means every address of its
+// family; whether it is of IPv6; whether both mean the same one, however they are written.
 [[nodiscard]] bool is_any_address(const std::string& address);
+[[nodiscard]] bool is_ipv6_address(const std::string& address);
 [[nodiscard]] bool is_same_address(const std::string& one, const std::string& other);
 
 // Precondition: check_address(). Before anything is started: most refusals of address and port are

@@ -37,14 +37,20 @@ base::status check_services(const settings& options) {
     return {};
 }
 
-// Whether a listener on one of them keeps the other one from its port.
-bool overlap(const std::string& one, const std::string& other) {
-    if (is_any_address(one) || is_any_address(other)) {
+// Whether a listener on one of them, each the text of one numeric address, keeps the other one from
+// its port. The protocol's listener on "::" takes IPv4 too, every other one its own family only.
+bool overlap(const std::string& protocol, const std::string& http) {
+    const bool same_family = is_ipv6_address(protocol) == is_ipv6_address(http);
+    if (is_any_address(protocol) && (same_family || is_ipv6_address(protocol))) {
         return true;
     }
-    for (const std::string& address : numeric_addresses(one)) {
-        for (const std::string& taken : numeric_addresses(other)) {
-            if (is_same_address(address, taken)) {
+    return same_family && (is_any_address(http) || is_same_address(protocol, http));
+}
+
+bool any_overlap(const std::string& protocol, const std::string& http) {
+    for (const std::string& address : numeric_addresses(protocol)) {
+        for (const std::string& other : numeric_addresses(http)) {
+            if (overlap(address, other)) {
                 return true;
             }
         }
@@ -55,7 +61,7 @@ bool overlap(const std::string& one, const std::string& other) {
 base::status check_listening(const settings& options, server_kind kind) {
     const esdb_settings& in = options.esdb;
     if (kind == server_kind::game && in.port != 0 && in.port == options.http.port &&
-        overlap(in.address, options.http.address)) {
+        any_overlap(in.address, options.http.address)) {
         return refuse("http.port, esdb.port", "both interfaces cannot listen on port " +
                                                   std::to_string(in.port) +
                                                   "; give them different ports.");

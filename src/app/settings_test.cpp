@@ -2,6 +2,7 @@
 #include "app/http_address.hpp"
 #include "app/settings.hpp"
 #include "app/settings_check.hpp"
+#include "esdb/listening.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -176,9 +177,43 @@ TEST(SettingsTest, two_interfaces_cannot_have_one_port) {
         EXPECT_EQ(refusal(flags, server_kind::store), ""); // which has no HTTP
     }
     EXPECT_EQ(refusal({http, address("http.address", "127.0.0.2")}, server_kind::game), "");
+    EXPECT_EQ(refusal({http, address("http.address", "0.0.0.0"), address("esdb.address", "::1")},
+                      server_kind::game),
+              "");
+    EXPECT_EQ(refusal({http, address("http.address", "::"), address("esdb.address", "127.0.0.1")},
+                      server_kind::game),
+              "");
+    EXPECT_THAT(refusal({http, address("http.address", "::"), address("esdb.address", "::1")},
+                        server_kind::game),
+                HasSubstr("http.port, esdb.port"));
+    const auto with_any = [&](const char* protocol_address, const char* http_address) {
+        return refusal({http, address("http.address", http_address),
+                        address("esdb.address", protocol_address)},
+                       server_kind::game);
+    };
+    // Without a certificate, of which it is spoken only when the port is no problem.
+    for (const char* taken : {"::", "0:0::0", "::1", "0.0.0.0", "127.0.0.2", "localhost"}) {
+        EXPECT_THAT(with_any("::", taken), HasSubstr("http.port, esdb.port")) << taken;
+    }
+    EXPECT_THAT(with_any("0.0.0.0", "::"), HasSubstr("only with TLS"));
+    EXPECT_THAT(with_any("0.0.0.0", "::1"), HasSubstr("only with TLS"));
+    EXPECT_THAT(with_any("0.0.0.0", "127.0.0.2"), HasSubstr("http.port, esdb.port"));
+    EXPECT_THAT(with_any("0.0.0.0", "localhost"), HasSubstr("http.port, esdb.port"));
     EXPECT_EQ(refusal({http, address("esdb.enabled", "false")}, server_kind::game), "");
     EXPECT_EQ(refusal({address("http.port", "0"), address("esdb.port", "0")}, server_kind::game),
               "");
+}
+
+TEST(SettingsTest, every_address_of_ipv6_leaves_the_port_of_ipv4_to_others) {
+    const auto taken = esdb::open_listeners({"0.0.0.0"}, 0, std::chrono::milliseconds(0));
+    ASSERT_TRUE(taken) << taken.error().message;
+    http_settings options;
+    options.port = taken->port;
+    options.address = "0.0.0.0";
+    EXPECT_FALSE(check_http(options));
+    options.address = "::";
+    const auto free = check_http(options);
+    EXPECT_TRUE(free) << free.error().message;
 }
 
 TEST(SettingsTest, certificates_of_a_protocol_that_is_not_served_are_not_looked_at) {
