@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/small_file.hpp"
 #include "runtime/processes.hpp"
 #include "runtime/service_folders.hpp"
 
@@ -107,19 +108,45 @@ base::status take_lock(int fd, const fs::path& folder, std::chrono::milliseconds
 
 constexpr auto remote_file = "event-store"; // the address of a remote one, a line of text
 
-// Empty optional: the folder's events are its own. The text may be empty, if it was lost.
-std::optional<std::string> remote_address(const fs::path& folder) {
+// Empty optional: the folder's events are its own. The text may be empty, if it was lost. Error:
+// unavailable (the folder cannot be looked into, or the file not read).
+base::result<std::optional<std::string>> remote_address(const fs::path& folder) {
+    const fs::path file = folder / remote_file;
     std::error_code failed;
-    const auto found = fs::status(folder / remote_file, failed);
+    const auto found = fs::status(file, failed);
     if (found.type() == fs::file_type::not_found) {
         return std::nullopt;
     }
-    std::string out;
-    if (fs::is_regular_file(found)) {
-        std::ifstream in(folder / remote_file);
-        std::getline(in, out);
+    if (failed) {
+        return base::fail(cannot(folder, failed.message()));
     }
-    return out;
+    if (!fs::is_regular_file(found)) {
+        return std::string();
+    }
+    const auto text = base::read_small_file(file);
+    if (text) {
+        return text->substr(0, text->find('\n'));
+    }
+    if (text.error().code == base::errc::too_large) { // it is none of ours
+        return std::string();
+    }
+    return base::fail(cannot(folder, text.error().message));
+}
+
+// Whether a server ever used the folder. Error: unavailable (it cannot be looked into).
+base::result<bool> is_used(const fs::path& folder) {
+    // With a remote event store there are no events here, but somebody held the folder once.
+    for (const char* part : {"events", "lock"}) {
+        std::error_code failed;
+        const auto found = fs::status(folder / part, failed);
+        if (fs::exists(found)) {
+            return true;
+        }
+        if (found.type() != fs::file_type::not_found) {
+            return base::fail(cannot(folder, failed.message()));
+        }
+    }
+    return false;
 }
 
 } // namespace
@@ -139,10 +166,16 @@ base::result<std::unique_ptr<data_folder>> data_folder::open(const fs::path& fol
     if (auto usable = check_name(path); !usable) {
         return base::fail(usable.error());
     }
-    if (policy == when_absent::refuse && !exists(path)) {
-        return base::fail(base::errc::not_found, "There is no data of Immortality in " +
-                                                     path.string() +
-                                                     "; name its folder with --data.");
+    if (policy == when_absent::refuse) {
+        const auto used = is_used(path);
+        if (!used) {
+            return base::fail(used.error());
+        }
+        if (!*used) {
+            return base::fail(base::errc::not_found, "There is no data of Immortality in " +
+                                                         path.string() +
+                                                         "; name its folder with --data.");
+        }
     }
     auto made = runtime::make_folders(path, runtime::passage_mode());
     if (made) {
@@ -165,10 +198,7 @@ base::result<std::unique_ptr<data_folder>> data_folder::open(const fs::path& fol
 }
 
 bool data_folder::exists(const fs::path& folder) {
-    std::error_code failed;
-    const fs::path path = absolute(folder);
-    // With a remote event store there are no events here, but somebody held the folder once.
-    return fs::exists(path / "events", failed) || fs::exists(path / "lock", failed);
+    return is_used(absolute(folder)).value_or(true); // who opens it says what is wrong
 }
 
 bool data_folder::has_event_log(const fs::path& folder) {
@@ -184,7 +214,11 @@ bool data_folder::has_event_log(const fs::path& folder) {
 
 base::status data_folder::check_embedded(const fs::path& folder, when_absent policy) {
     const fs::path path = absolute(folder);
-    if (const auto address = remote_address(path)) {
+    const auto kept = remote_address(path);
+    if (!kept) {
+        return base::fail(kept.error());
+    }
+    if (const auto& address = *kept) {
         return base::fail(base::errc::mismatch,
                           "The events of " + path.string() + " are in another event store (" +
                               (address->empty() ? "its address is lost" : *address) +
@@ -201,7 +235,14 @@ base::status data_folder::check_embedded(const fs::path& folder, when_absent pol
 }
 
 base::status data_folder::check_remote() const {
-    if (remote_address(path_) || !has_event_log(path_)) {
+    if (!has_event_log(path_)) {
+        return {};
+    }
+    const auto kept = remote_address(path_);
+    if (!kept) {
+        return base::fail(kept.error());
+    }
+    if (*kept) {
         return {};
     }
     return base::fail(base::errc::mismatch,
@@ -212,9 +253,9 @@ base::status data_folder::check_remote() const {
 }
 
 base::status data_folder::remember_remote(const std::string& address) const {
-    if (remote_address(path_) == address) {
+    if (const auto kept = remote_address(path_); kept && *kept == address) {
         return {};
-    }
+    } // what cannot be read is written anew
     // Whatever a power cut leaves of it: that it is there is what counts.
     const fs::path draft = path_ / (std::string(remote_file) + ".new");
     std::ofstream(draft, std::ios::trunc) << address << '\n';

@@ -38,7 +38,7 @@ public:
     [[nodiscard]] static base::result<std::filesystem::path>
     control_socket(const std::filesystem::path& folder);
 
-    // Whether a server ever used the folder.
+    // Whether a server ever used the folder, or that cannot be seen: open() then says why.
     [[nodiscard]] static bool exists(const std::filesystem::path& folder);
 
     // Whether there is an event log in the folder, or a restore of one that was not finished.
@@ -46,10 +46,12 @@ public:
 
     // The store of a game's events does not change by an option that was forgotten: whoever opens
     // the log in the folder, or makes one, asks this first. Errors: mismatch (the events are in a
-    // remote store), not_found (with `refuse`: there is no log). A sentence says what to do.
+    // remote store), not_found (with `refuse`: there is no log), unavailable (the folder cannot be
+    // looked into). A sentence says what to do.
     [[nodiscard]] static base::status check_embedded(const std::filesystem::path& folder,
                                                      when_absent policy);
-    // The same for whoever takes a remote store. Errors: mismatch (there is a log in the folder).
+    // The same for whoever takes a remote store. Errors: mismatch (there is a log in the folder),
+    // unavailable (whether that log was left behind cannot be read).
     [[nodiscard]] base::status check_remote() const;
     // From now on check_embedded() refuses, and names `address` (for people; no password). Errors:
     // unavailable (the file cannot be written).

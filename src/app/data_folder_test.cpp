@@ -97,6 +97,55 @@ TEST_F(data_folders, that_its_events_are_in_a_remote_store_is_remembered) {
     EXPECT_TRUE(folder->check_remote()) << "what an older version made there is left alone";
 }
 
+// Nothing is said of a store elsewhere, or of a folder without data.
+TEST_F(data_folders, one_that_cannot_be_looked_into_says_why) {
+    fs::create_directory_symlink("loop", base_ / "loop");
+    const auto refused = data_folder::check_embedded(base_ / "loop", when::make);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().message, "The data folder " + (base_ / "loop").string() +
+                                           " cannot be used: Too many levels of symbolic links.");
+    EXPECT_EQ(refused.error().code, base::errc::unavailable);
+    const auto unopened = data_folder::open(base_ / "loop", "test", when::refuse);
+    EXPECT_EQ(unopened.error().message, refused.error().message);
+
+    const auto folder = data_folder::open(base_ / "d", "test", when::make).value();
+    fs::create_symlink("event-store", base_ / "d" / "event-store");
+    EXPECT_EQ(data_folder::check_embedded(base_ / "d", when::make).error().code,
+              base::errc::unavailable);
+    EXPECT_TRUE(folder->check_remote()) << "nothing is left behind here";
+    fs::create_directories(folder->events());
+    std::ofstream(folder->events() / "log-000000.seg") << "something";
+    EXPECT_EQ(folder->check_remote().error().code, base::errc::unavailable);
+    EXPECT_TRUE(folder->remember_remote("esdb://far:2113"));
+    EXPECT_TRUE(folder->check_remote());
+}
+
+TEST_F(data_folders, a_foreign_one_says_that_it_is_not_permitted) {
+    if (geteuid() != 0) {
+        GTEST_SKIP() << "needs root";
+    }
+    fs::permissions(base_, fs::perms(0711));
+    for (const bool closed : {true, false}) {
+        const fs::path path = base_ / (closed ? "closed" : "open");
+        fs::create_directory(path);
+        std::ofstream(path / "event-store") << "esdb://far:2113\n";
+        fs::permissions(path / "event-store", fs::perms(0600));
+        fs::permissions(path, fs::perms(closed ? 0700 : 0711));
+        const pid_t other = fork();
+        if (other == 0) {
+            bool good = setuid(65'534) == 0;
+            const auto refused = data_folder::check_embedded(path, when::make);
+            good = good && !refused && refused.error().code == base::errc::unavailable &&
+                   refused.error().message.ends_with(": Permission denied.");
+            const auto unopened = data_folder::open(path, "test", when::refuse);
+            _exit(good && (!closed || unopened.error().code == base::errc::unavailable) ? 0 : 1);
+        }
+        int status = -1;
+        ASSERT_EQ(waitpid(other, &status, 0), other);
+        EXPECT_EQ(status, 0) << path;
+    }
+}
+
 TEST_F(data_folders, a_log_in_it_is_not_left_for_a_remote_store) {
     const auto folder = data_folder::open(base_ / "d", "test", when::make).value();
     fs::create_directories(folder->events());
