@@ -68,6 +68,7 @@ void prepare_process() {
     for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP}) {
         (void)std::signal(number, SIG_IGN);
     }
+    (void)std::signal(SIGCHLD, SIG_DFL);
     umask(077);
     forget_variables(concerns_grpc);
 }

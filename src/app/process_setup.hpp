@@ -10,6 +10,8 @@ namespace immortal::app {
 // - SIGPIPE, SIGXFSZ and SIGHUP are ignored: a broken pipe and a file that may not grow are errors
 //   of the call, and a terminal that goes away ends nothing. (A server takes SIGHUP as an order to
 //   read its configuration again.)
+// - SIGCHLD has its default: where it is inherited as ignored, the system gives the number of a
+//   child that has ended to another process before anybody knows of the end.
 // - What is made is private (umask 077); what others must reach gets its mode explicitly.
 // - Variables by which gRPC would go through a proxy or behave otherwise than here is tested are
 //   removed (*_proxy, GRPC_* but the file of root certificates).

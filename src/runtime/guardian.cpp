@@ -212,7 +212,9 @@ void guardian::begin_shut_down() {
     const std::lock_guard lock(state_->mutex);
     if (!std::exchange(state_->closed, true)) {
         const auto now = steady_clock::now();
-        const auto due = state_->watch.children_due().value_or(now + state_->longest_plan);
+        const auto due = state_->children.empty()
+                             ? now
+                             : state_->watch.children_due().value_or(now + state_->longest_plan);
         state_->watch.limit_guardian(std::max(due, now) + guardian_margin);
         state_->tell_reader();
         state_->wake();
@@ -225,11 +227,10 @@ void guardian::shut_down() {
     if (!state_->reader.joinable()) {
         return;
     }
-    state_->reader.join(); // ends with the guardian
+    state_->reader.join(); // ends with the guardian, unless that cannot end yet
     const std::lock_guard lock(state_->mutex);
-    while (waitpid(state_->pid, nullptr, 0) < 0 && errno == EINTR) {
+    while (!state_->abandoned && waitpid(state_->pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-    state_->reaped = true;
 }
 
 pid_t child_process::pid() const {
@@ -239,7 +240,7 @@ pid_t child_process::pid() const {
 
 std::optional<exit_status> child_process::wait(std::chrono::milliseconds limit) const {
     std::unique_lock lock(state_->mutex);
-    state_->changed.wait_for(lock, limit, [this] { return state_->ended.has_value(); });
+    state_->changed.wait_for(lock, limit, [this] { return state_->ended || state_->released; });
     return state_->ended;
 }
 
@@ -259,7 +260,8 @@ void child_process::terminate() {
 
 bool child_process::is_overdue() const {
     const std::lock_guard lock(state_->mutex);
-    return !state_->ended && state_->stop_due && *state_->stop_due <= steady_clock::now();
+    const bool late = state_->stop_due && *state_->stop_due <= steady_clock::now();
+    return !state_->ended && (state_->released || late);
 }
 
 std::optional<exit_status> child_process::stop() {
@@ -272,7 +274,7 @@ std::optional<exit_status> child_process::stop() {
     for (;;) {
         const auto left = std::chrono::ceil<milliseconds>(due - steady_clock::now());
         const auto ended = wait(std::clamp(left, milliseconds(0), wake_interval));
-        if (ended || left <= wake_interval) {
+        if (ended || left <= wake_interval || is_overdue()) {
             return ended;
         }
         if (const auto guardian = state_->owner.lock()) {

@@ -23,6 +23,8 @@ public:
     [[nodiscard]] pid_t pid() const;
 
     // Waits up to `limit`; empty while it runs. Also ends (signal 9) when the guardian was lost.
+    // One that outlives the deadline of end_by(), as it cannot be killed, is not waited for: it is
+    // overdue.
     [[nodiscard]] std::optional<exit_status> wait(std::chrono::milliseconds limit) const;
     [[nodiscard]] bool running() const { return !wait(std::chrono::milliseconds(0)); }
 
@@ -30,8 +32,8 @@ public:
 
     // Begins its stop plan, which ends in SIGKILL; does not wait.
     void terminate();
-    // Whether it should have ended by its stop plan long ago: it cannot be killed (it waits for a
-    // disk), or the guardian does not react.
+    // Whether it should have ended long ago, by its stop plan or by the deadline of end_by(): it
+    // cannot be killed (it waits for a disk), or the guardian does not react.
     [[nodiscard]] bool is_overdue() const;
     // terminate(), then waits for the end; empty: it is overdue.
     std::optional<exit_status> stop();
@@ -67,10 +69,11 @@ public:
     void wake();
 
     // Sets a deadline for everything it started: what still runs then is killed, with whatever it
-    // has started in turn, also if it is stopped (SIGSTOP) or does not follow its plan. If the
-    // guardian does not see to it, this process does, and kills the guardian too, 1.5 s after the
-    // deadline. Nothing is spawned from now on. The earliest deadline counts. Does not wait.
-    // Thread-safe.
+    // has started in turn, also if it is stopped (SIGSTOP) or does not follow its plan. 1.5 s
+    // after the deadline nobody waits for it any longer: if the guardian does not react, this
+    // process kills it with everything that it has started, and waits 0.5 s for their end; if it
+    // does, a child cannot be killed, and is overdue. Nothing is spawned from now on. The earliest
+    // deadline counts. Does not wait. Thread-safe.
     void end_by(std::chrono::steady_clock::time_point deadline);
     // Whether end_by() was called.
     [[nodiscard]] bool ending() const;
@@ -78,7 +81,9 @@ public:
     // Begins to end every child that still runs, by its plan; does not wait. A spawn() fails from
     // then on. Without end_by() the longest of the plans gives the deadline. Thread-safe.
     void begin_shut_down();
-    // begin_shut_down(), then waits for the guardian's end, which the deadline ensures. One thread.
+    // begin_shut_down(), then waits for the guardian's end: at most 4 s longer than to the
+    // deadline, or from now, if that is later or no child is left. A guardian whose children cannot
+    // be killed stays behind, and keeps what it holds open until they have ended. One thread.
     void shut_down();
 
     struct state; // guardian_state.hpp

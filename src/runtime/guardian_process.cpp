@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace immortal::runtime {
@@ -75,12 +76,23 @@ private:
         check(null >= 0, "/dev/null");
         int out = null;
         if (!spec_.log_file.empty()) {
-            // Not to wait for a reader of what may be a FIFO: the guardian waits for this process.
-            out = open(spec_.log_file.c_str(),
-                       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+            out = open_log();
             check(out >= 0, "log file");
         }
         check(dup2(null, 0) == 0 && dup2(out, 1) == 1 && dup2(out, 2) == 2, "output");
+    }
+
+    // The guardian waits for this process: not to wait for a reader of what may be a FIFO, and not
+    // for long for who holds a lease on it (who reads the logs over a network, for instance).
+    [[nodiscard]] int open_log() const {
+        for (int attempt = 1;; ++attempt) {
+            const int log = open(spec_.log_file.c_str(),
+                                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+            if (log >= 0 || errno != EWOULDBLOCK || attempt == 50) {
+                return log;
+            }
+            (void)poll(nullptr, 0, 20);
+        }
     }
 
     static void reset_signals() {
@@ -115,7 +127,7 @@ private:
 
 class guardian_loop {
 public:
-    guardian_loop(int socket, int child_signals) : socket_(socket), signals_(child_signals) {}
+    guardian_loop(int socket, int signals) : socket_(socket), signals_(signals) {}
 
     void run() {
         while (!server_gone_ || !children_.empty()) {
@@ -132,7 +144,9 @@ public:
             escalate();
             if (is_overdue()) {
                 overdue_ = kill_all();
+                ++kill_rounds_;
             }
+            answer_wake();
         }
         sweep();
     }
@@ -152,7 +166,7 @@ private:
         if (limit_) {
             wait = std::min(wait, std::chrono::ceil<milliseconds>(*limit_ - steady_clock::now()));
         } else if (overdue_) {
-            wait = milliseconds(20);
+            wait = milliseconds(kill_rounds_ < 100 ? 20 : 1'000); // a disk may take for ever
         }
         for (const auto& [id, c] : children_) {
             if (c.stopping) {
@@ -166,6 +180,16 @@ private:
     void drain_signals() {
         signalfd_siginfo info;
         while (read(signals_, &info, sizeof info) == sizeof info) {
+            woken_ = woken_ || info.ssi_signo == SIGCONT;
+        }
+    }
+
+    // After what was due: whoever gets it knows that it has been done.
+    void answer_wake() {
+        if (std::exchange(woken_, false)) {
+            const std::string bytes = protocol::encode({protocol::reply_kind::pong});
+            // A server that has not read what came before needs no further one.
+            (void)!send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         }
     }
 
@@ -306,9 +330,10 @@ private:
     }
 
     // Orphans of the children were adopted by this process (it is their sub-reaper). Most end by
-    // themselves when their parent is gone; the others are ended here.
-    static void sweep() {
-        for (int round = 0; round < 100; ++round) {
+    // themselves when their parent is gone; the others are ended here. Those who cannot be killed
+    // yet are waited for: the data folder is theirs.
+    void sweep() {
+        for (int round = 0;; ++round) {
             while (waitpid(-1, nullptr, WNOHANG) > 0) {
             }
             const auto orphans = children_of(getpid());
@@ -318,20 +343,33 @@ private:
             for (const pid_t pid : orphans) {
                 (void)kill(pid, round < 10 ? SIGTERM : SIGKILL);
             }
-            (void)poll(nullptr, 0, 50);
+            pause(std::chrono::milliseconds(round < 100 ? 50 : 1'000));
+        }
+    }
+
+    void pause(std::chrono::milliseconds length) {
+        const auto until = steady_clock::now() + length;
+        for (auto left = length; left.count() > 0;
+             left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now())) {
+            pollfd wait{signals_, POLLIN, 0};
+            (void)poll(&wait, 1, static_cast<int>(left.count()));
+            drain_signals();
+            answer_wake();
         }
     }
 
     int socket_;
     int signals_;
     bool server_gone_ = false;
+    bool woken_ = false; // by SIGCONT, which asks whether this process reacts
     std::optional<steady_clock::time_point> limit_; // for everything; empty: none, or it has passed
     bool overdue_ = false;                          // it has passed; children or orphans are left
+    std::uint64_t kill_rounds_ = 0;
     std::map<std::uint64_t, child> children_;
     std::string buffer_;
 };
 
-int watch_child_signals() {
+int watch_signals() {
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT}) {
         (void)std::signal(number, SIG_IGN); // it ends when the server ends, not before
     }
@@ -339,6 +377,7 @@ int watch_child_signals() {
     sigset_t watched;
     sigemptyset(&watched);
     sigaddset(&watched, SIGCHLD);
+    sigaddset(&watched, SIGCONT); // continues the process all the same
     sigprocmask(SIG_SETMASK, &watched, nullptr);
     return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -356,7 +395,7 @@ void run_guardian(int socket) noexcept {
     }
     // An exception here ends the process (noexcept); the kernel then sends each child the first
     // signal of its plan.
-    guardian_loop(socket, watch_child_signals()).run();
+    guardian_loop(socket, watch_signals()).run();
     _exit(0);
 }
 

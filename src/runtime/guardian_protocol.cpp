@@ -159,7 +159,7 @@ std::optional<reply> decode_reply(std::string_view bytes) {
     out.pid = r.number<std::uint32_t>();
     out.value = r.number<std::uint32_t>();
     out.text = r.text();
-    const bool known = out.kind >= reply_kind::spawned && out.kind <= reply_kind::exited;
+    const bool known = out.kind >= reply_kind::spawned && out.kind <= reply_kind::pong;
     return r.finished() && known ? std::optional(std::move(out)) : std::nullopt;
 }
 

@@ -41,6 +41,7 @@ enum class reply_kind : std::uint32_t {
     spawned = 1, // pid
     failed,      // value = errno, text = which step
     exited,      // value = wait status
+    pong,        // the answer to SIGCONT, once what is due has been done; without an id
 };
 
 struct reply {

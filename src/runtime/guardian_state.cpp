@@ -20,6 +20,11 @@ namespace protocol = guardian_protocol;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+namespace {
+// How long the end of what was killed together with the guardian is waited for.
+constexpr milliseconds kill_limit{500};
+} // namespace
+
 guardian::state::~state() {
     if (socket >= 0) {
         close(socket); // no earlier: another thread may be sending
@@ -59,6 +64,8 @@ void guardian::state::apply(const protocol::reply& reply) {
                                            : exit_status{WEXITSTATUS(status), 0};
         break;
     }
+    case protocol::reply_kind::pong: // of no child
+        break;
     }
     child->changed.notify_all();
 }
@@ -67,6 +74,7 @@ void guardian::state::end_all() {
     std::map<std::uint64_t, std::weak_ptr<child_process::state>> left;
     {
         const std::lock_guard lock(mutex);
+        gone = true;
         lost = !closed;
         left.swap(children);
         if (lost && !killed) {
@@ -82,24 +90,10 @@ void guardian::state::end_all() {
     }
 }
 
-// Returns when a reply may have come; meanwhile it sees to the deadlines.
-void guardian::state::await_reply() {
-    for (;;) {
-        keep_deadlines();
-        int timeout_ms = -1;
-        {
-            const std::lock_guard lock(mutex);
-            const auto next = watch.next_time(!children.empty());
-            if (ending || closed) {
-                wake();
-                timeout_ms = static_cast<int>(wake_interval.count());
-            }
-            if (next) { // a deadline was set, so that it is ending or closed
-                const auto left = std::chrono::ceil<milliseconds>(*next - steady_clock::now());
-                timeout_ms =
-                    static_cast<int>(std::clamp(left, milliseconds(0), wake_interval).count());
-            }
-        }
+// Returns when a reply may have come; meanwhile it sees to the deadlines. False: there is nothing
+// more to wait for.
+bool guardian::state::await_reply() {
+    for (int timeout_ms = 0;; timeout_ms = time_to_wait()) {
         std::array<pollfd, 2> waits{pollfd{socket, POLLIN, 0}, pollfd{changed, POLLIN, 0}};
         (void)poll(waits.data(), waits.size(), timeout_ms);
         if (waits[1].revents != 0) {
@@ -107,12 +101,33 @@ void guardian::state::await_reply() {
             (void)!read(changed, &count, sizeof count);
         }
         if (waits[0].revents != 0) {
-            return;
+            return true;
+        }
+        // Nothing is unread here: an answer that comes later is no older than what is asked now.
+        if (!keep_deadlines()) {
+            return false;
         }
     }
 }
 
-void guardian::state::keep_deadlines() {
+// In milliseconds; -1: without end.
+int guardian::state::time_to_wait() {
+    const std::lock_guard lock(mutex);
+    if (!ending && !closed) {
+        return -1; // there is no deadline
+    }
+    const auto now = steady_clock::now();
+    if (next_wake <= now) {
+        wake();
+        next_wake = now + wake_interval;
+    }
+    const auto next = std::min(next_wake, watch.next_time(!children.empty()).value_or(next_wake));
+    const auto left = std::chrono::ceil<milliseconds>(next - now);
+    return static_cast<int>(std::clamp(left, milliseconds(0), wake_interval).count());
+}
+
+// False: the guardian reacts, but cannot end yet, and its end is all that is waited for.
+bool guardian::state::keep_deadlines() {
     auto step = guardian_watch::step::none;
     {
         const std::lock_guard lock(mutex);
@@ -121,9 +136,31 @@ void guardian::state::keep_deadlines() {
             wake();
         }
         killed = killed || step == guardian_watch::step::kill;
+        abandoned = closed && watch.has_given_up();
+    }
+    if (step == guardian_watch::step::give_up) {
+        base::log_error("runtime", "a process that the guardian has started cannot be killed yet; "
+                                   "the guardian keeps the data folder until it has ended");
+        release_children();
     }
     if (step == guardian_watch::step::kill) {
         kill_everything();
+    }
+    return !abandoned;
+}
+
+void guardian::state::release_children() {
+    std::map<std::uint64_t, std::weak_ptr<child_process::state>> stuck;
+    {
+        const std::lock_guard lock(mutex);
+        stuck = children;
+    }
+    for (const auto& [id, weak] : stuck) {
+        if (const auto child = weak.lock()) {
+            const std::lock_guard lock(child->mutex);
+            child->released = true;
+            child->changed.notify_all();
+        }
     }
 }
 
@@ -138,13 +175,13 @@ void guardian::state::kill_everything() {
     for (const pid_t group : groups) {
         (void)kill(-group, SIGKILL);
     }
-    if (!stop_processes(descendants, {})) {
+    if (!stop_processes(descendants, {}, kill_limit)) {
         base::log_error("runtime", "not everything that the guardian has started can be killed");
     }
 }
 
 void guardian::state::wake() const {
-    if (!reaped) {
+    if (!gone) {
         (void)kill(pid, SIGCONT);
     }
 }
@@ -156,20 +193,24 @@ void guardian::state::tell_reader() const {
 
 void guardian::state::read_replies() {
     std::string buffer(protocol::packet_size_max, '\0');
-    for (;;) {
-        await_reply();
+    while (await_reply()) {
         const ssize_t size = recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
         if (size < 0 && (errno == EINTR || errno == EAGAIN)) {
             continue;
         }
         if (size <= 0) {
-            break;
+            end_all();
+            return;
         }
         const auto reply = protocol::decode_reply({buffer.data(), static_cast<std::size_t>(size)});
         IMMORTAL_ASSERT(reply.has_value());
-        apply(*reply);
+        if (reply->kind == protocol::reply_kind::pong) {
+            const std::lock_guard lock(mutex);
+            watch.note_answer();
+        } else {
+            apply(*reply);
+        }
     }
-    end_all();
 }
 
 base::status guardian::state::send(const protocol::request& request) const {

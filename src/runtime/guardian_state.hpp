@@ -1,7 +1,8 @@
 // What guardian.hpp hides: the server's side of the connection to its guardian process.
 //
 // The reader thread takes the guardian's replies and keeps the deadlines that were set: it does not
-// trust the guardian with them (guardian_watch.hpp).
+// trust the guardian with them (guardian_watch.hpp). Every SIGCONT asks whether the guardian
+// reacts, and is answered with a pong.
 #pragma once
 
 #include "runtime/guardian.hpp"
@@ -32,9 +33,11 @@ struct guardian::state {
     mutable std::mutex mutex; // guards what follows
     bool closed = false;      // by us
     bool lost = false;
-    bool killed = false; // by us
-    bool reaped = false; // its number may be another's
-    bool ending = false; // a deadline was set
+    bool killed = false;    // by us
+    bool gone = false;      // its number may be another's
+    bool ending = false;    // a deadline was set
+    bool abandoned = false; // at the end of a shut-down it reacts, but cannot end yet
+    std::chrono::steady_clock::time_point next_wake; // while somebody waits for its end
     guardian_watch watch;
     std::chrono::milliseconds longest_plan{0};
     std::uint64_t next_id = 1;
@@ -46,10 +49,12 @@ struct guardian::state {
     state& operator=(const state&) = delete;
 
     void read_replies();
-    void await_reply();
-    void keep_deadlines();
+    bool await_reply();
+    int time_to_wait();
+    bool keep_deadlines();
+    void release_children();
     void kill_everything();
-    void wake() const; // with the mutex held; nothing if it has been ended
+    void wake() const; // with the mutex held; nothing once it has ended
     void tell_reader() const;
     void apply(const guardian_protocol::reply& reply);
     void end_all();
@@ -68,6 +73,7 @@ struct child_process::state {
     pid_t pid = -1;
     std::optional<guardian_protocol::reply> failure;
     std::optional<exit_status> ended;
+    bool released = false; // nobody waits for its end any longer
 
     void request(guardian_protocol::request_kind kind, int signal) const;
 };

@@ -1,5 +1,7 @@
+#include "base/lease_testing.hpp"
 #include "runtime/guardian.hpp"
 #include "runtime/guardian_protocol.hpp"
+#include "runtime/guardian_state.hpp"
 #include "runtime/guardian_watch.hpp"
 #include "runtime/process_testing.hpp"
 #include "runtime/service_folders.hpp"
@@ -167,6 +169,95 @@ TEST_F(held_guardians, cannot_make_a_stop_wait_for_ever) {
     EXPECT_FALSE(child_->is_overdue());
 }
 
+TEST_F(guardians, waits_for_who_holds_a_lease_on_a_log_file) {
+    base::lease_holder holder(log_);
+    if (!holder.held()) {
+        GTEST_SKIP() << "needs leases";
+    }
+    EXPECT_TRUE(spawn(shell("echo $GREETING", log_)).wait(patience)->success());
+    EXPECT_TRUE(holder.gave_up());
+    EXPECT_EQ(text_of(log_), "hello\n");
+}
+
+// Of a process that waits for a disk, as far as its parent can see: it is killed, and its parent
+// does not learn of its end before this process, which traces it, lets it go.
+class stuck_children : public guardians {
+protected:
+    void SetUp() override {
+        child_ = spawn(shell("exec sleep 1000"));
+        if (ptrace(PTRACE_SEIZE, child_->pid(), nullptr, nullptr) != 0) {
+            GTEST_SKIP() << "needs ptrace";
+        }
+    }
+    void let_go() const {
+        int status = 0;
+        while (waitpid(child_->pid(), &status, 0) == child_->pid() && !WIFSIGNALED(status)) {
+        }
+    }
+    // Whether the guardian is alive, though nobody waits for it; later it ends.
+    [[nodiscard]] bool stays_behind() const { return is_running(identity_); }
+    [[nodiscard]] bool ends_later() const {
+        int status = -1;
+        return waitpid(guardian_->pid(), &status, 0) == guardian_->pid() && status == 0;
+    }
+
+    process_identity identity_ = identity_of(guardian_->pid()).value();
+    std::optional<child_process> child_;
+};
+
+TEST_F(stuck_children, are_not_waited_for_and_keep_their_guardian) {
+    guardian_->end_by(std::chrono::steady_clock::now() + 100ms);
+    child_->terminate();
+    EXPECT_EQ(child_->wait(patience), std::nullopt);
+    EXPECT_TRUE(child_->is_overdue());
+    EXPECT_EQ(child_->stop(), std::nullopt);
+    EXPECT_FALSE(guardian_->lost());
+    guardian_->shut_down();
+    EXPECT_TRUE(stays_behind());
+    EXPECT_FALSE(guardian_->lost());
+    let_go();
+    EXPECT_TRUE(ends_later());
+}
+
+TEST_F(stuck_children, are_left_to_their_guardian_by_a_shut_down) {
+    guardian_->end_by(std::chrono::steady_clock::now() + 100ms);
+    guardian_->shut_down();
+    EXPECT_TRUE(stays_behind());
+    let_go();
+    EXPECT_TRUE(ends_later());
+}
+
+TEST_F(stuck_children, that_can_end_after_all_are_reported) {
+    guardian_->end_by(std::chrono::steady_clock::now() + 100ms);
+    EXPECT_EQ(child_->wait(patience), std::nullopt);
+    let_go();
+    EXPECT_TRUE(eventually([&] { return child_->wait(0ms).has_value(); }));
+    EXPECT_FALSE(child_->is_overdue());
+    guardian_->shut_down();
+    EXPECT_FALSE(stays_behind());
+}
+
+// Whoever has its number by then.
+TEST(ended_guardians, are_not_woken) {
+    const pid_t other = fork();
+    if (other == 0) {
+        for (;;) {
+            pause();
+        }
+    }
+    kill(other, SIGSTOP);
+    int status = 0;
+    ASSERT_EQ(waitpid(other, &status, WUNTRACED), other);
+    guardian::state connection;
+    connection.pid = other;
+    connection.end_all();
+    EXPECT_TRUE(connection.lost);
+    connection.wake();
+    EXPECT_EQ(waitpid(other, &status, WNOHANG | WCONTINUED), 0);
+    kill(other, SIGKILL);
+    waitpid(other, &status, 0);
+}
+
 TEST(guardian_watches, wake_first_and_kill_what_does_not_do_its_work_then) {
     using step = guardian_watch::step;
     const guardian_watch::time_point begin{};
@@ -189,6 +280,28 @@ TEST(guardian_watches, wake_first_and_kill_what_does_not_do_its_work_then) {
     EXPECT_EQ(watch.next_step(begin + 11s + 500ms, false), step::kill);
     EXPECT_EQ(watch.next_step(begin + 20s, false), step::none);
     EXPECT_EQ(watch.next_time(false), std::nullopt);
+}
+
+TEST(guardian_watches, give_up_what_cannot_be_done_by_a_guardian_that_answers) {
+    using step = guardian_watch::step;
+    const guardian_watch::time_point begin{};
+    guardian_watch watch;
+    watch.limit_children(begin + 8s);
+    watch.note_answer(); // to an earlier wake
+    EXPECT_EQ(watch.next_step(begin + 8s, true), step::wake);
+    EXPECT_EQ(watch.next_step(begin + 9s, true), step::none);
+    watch.note_answer();
+    EXPECT_FALSE(watch.has_given_up());
+    EXPECT_EQ(watch.next_step(begin + 9s + 500ms, true), step::give_up);
+    EXPECT_TRUE(watch.has_given_up());
+    EXPECT_EQ(watch.next_step(begin + 20s, true), step::none);
+    EXPECT_EQ(watch.next_time(true), std::nullopt);
+    EXPECT_EQ(watch.next_step(begin + 21s, false), step::none); // they have ended after all
+    EXPECT_FALSE(watch.has_given_up());
+    watch.limit_guardian(begin + 22s);
+    EXPECT_EQ(watch.next_step(begin + 22s, false), step::wake);
+    EXPECT_EQ(watch.next_step(begin + 24s, false), step::kill); // the answer was to the wake before
+    EXPECT_FALSE(watch.has_given_up());
 }
 
 TEST_F(guardians, runs_under_another_account) {

@@ -141,9 +141,10 @@ std::vector<process_identity> find_processes(std::string_view program, const std
     return out;
 }
 
-bool stop_processes(std::vector<process_identity> processes, const std::vector<stop_step>& plan) {
+bool stop_processes(std::vector<process_identity> processes, const std::vector<stop_step>& plan,
+                    std::chrono::milliseconds kill_grace) {
     std::vector<stop_step> steps = plan;
-    steps.push_back({SIGKILL, std::chrono::seconds(5)});
+    steps.push_back({SIGKILL, kill_grace});
     const auto gone = [&processes] {
         std::erase_if(processes, [](const auto& p) { return !is_running(p); });
         return processes.empty();

@@ -3,6 +3,7 @@
 
 #include "runtime/process_spec.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,7 +31,8 @@ struct process_identity {
                                                            const std::string& folder);
 
 // Sends the signals of `plan` in turn, then SIGKILL, until none of `processes` runs. False if some
-// still run after all.
-bool stop_processes(std::vector<process_identity> processes, const std::vector<stop_step>& plan);
+// still run `kill_grace` after that.
+bool stop_processes(std::vector<process_identity> processes, const std::vector<stop_step>& plan,
+                    std::chrono::milliseconds kill_grace = std::chrono::seconds(5));
 
 } // namespace immortal::runtime

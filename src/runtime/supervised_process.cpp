@@ -148,6 +148,9 @@ supervised_process::state::wait_until_answering(std::uint64_t log_start) {
         if (answered) {
             return std::nullopt;
         }
+        if (child->is_overdue()) {
+            return options.name + " does not end.";
+        }
         parent.wake(); // it may have to tell that the process has ended
         pause_length = std::min(pause_length * 2, milliseconds(200));
         if (steady_clock::now() >= until) {
