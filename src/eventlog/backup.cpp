@@ -57,8 +57,9 @@ std::unexpected<base::error> damaged(std::uint32_t segment, std::uint64_t offset
 class backing_up {
 public:
     backing_up(const std::string& folder, base::file_system& files, backup_target& target,
-               backup_lease& lease, const progress_callback& progress)
-        : folder_(folder), files_(files), target_(target), lease_(lease), progress_(progress) {}
+               backup_lease& lease, const backup_options& options)
+        : folder_(folder), files_(files), target_(target), lease_(lease),
+          progress_(options.progress), fork_bytes_max_(options.fork_bytes_max) {}
 
     base::result<backup_report> run(base::utc_time now);
 
@@ -89,6 +90,7 @@ private:
     backup_target& target_;
     backup_lease& lease_;
     const progress_callback& progress_;
+    const std::uint64_t fork_bytes_max_;
     anchor_state anchor_;
     std::vector<format::segment_header> headers_; // of the log's segments
     std::optional<backup_manifest> base_;         // the newest backup that the log agrees with
@@ -258,7 +260,7 @@ base::status backing_up::choose_line(const std::vector<backup_entry>& entries) {
 base::result<fork_place> backing_up::find_fork(const std::vector<backup_entry>& entries) {
     fork_search search(
         target_, {anchor_.end, headers_, [this](base::position place) { return chain_at(place); }},
-        [this] { return lease_.keep(); });
+        fork_bytes_max_, [this] { return advance(0); });
     if (base_) {
         search.note_agreement(base_->end);
     }
@@ -488,7 +490,7 @@ base::result<backup_report> make_backup(const std::string& folder, base::file_sy
     if (!lease) {
         return fail(std::move(lease.error()));
     }
-    auto report = backing_up(folder, files, target, *lease, options.progress).run(clock.now());
+    auto report = backing_up(folder, files, target, *lease, options).run(clock.now());
     lease->release();
     return report;
 }

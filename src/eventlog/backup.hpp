@@ -35,6 +35,9 @@ using progress_callback = std::function<bool(const backup_progress&)>;
 
 struct backup_options {
     progress_callback progress = {};
+    // So much is read of the backups to find where the log went another way than they (new_line): a
+    // segment of the usual size, and the beginnings of others.
+    std::uint64_t fork_bytes_max = 512u << 20u;
     lease_options lease = {};
 };
 
@@ -44,7 +47,8 @@ struct new_line {
     // Up to here, the beginning or end of a frame, the log's history is that of a backup; empty:
     // nothing of the backups that is still stored can be compared with the log.
     std::optional<base::position> fork;
-    bool is_exact; // false: they may agree further; what stands there cannot be read any more
+    bool is_exact; // false: they may agree further; what stands there was not read: it could not
+                   // be, or was too much
 };
 
 struct backup_report {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,45 @@ private:
     static std::unexpected<base::error> dead() {
         return base::fail(base::errc::unavailable, "the process was killed");
     }
+    backup_target& inner_;
+};
+
+// A target that counts the pieces that are read, or reads none.
+class piece_reads final : public backup_target {
+public:
+    explicit piece_reads(backup_target& inner) : inner_(inner) {}
+
+    std::uint64_t pieces = 0;
+    std::uint64_t bytes = 0;
+    std::optional<base::error> failure; // of each read
+    std::function<void()> act;          // before the first one
+
+    base::status put(const std::string& name, std::span<const std::byte> contents) override {
+        return inner_.put(name, contents);
+    }
+    base::status create(const std::string& name, std::span<const std::byte> contents) override {
+        return inner_.create(name, contents);
+    }
+    base::result<std::vector<std::byte>> get(const std::string& name) override {
+        if (!name.starts_with("blobs/")) {
+            return inner_.get(name);
+        }
+        if (pieces++ == 0 && act) {
+            act();
+        }
+        auto out = failure ? base::fail(*failure) : inner_.get(name);
+        bytes += out ? out->size() : 0;
+        return out;
+    }
+    base::result<std::vector<blob>> list(const std::string& kind) override {
+        return inner_.list(kind);
+    }
+    base::status remove(const std::string& name) override { return inner_.remove(name); }
+    base::status remove_unfinished(const std::string& kind) override {
+        return inner_.remove_unfinished(kind);
+    }
+
+private:
     backup_target& inner_;
 };
 
@@ -120,6 +160,16 @@ protected:
         const auto next = append("new", expected_revision::no_stream(), events_of(90'000, 1));
         EXPECT_TRUE(next) << next.error().message;
         reopen();
+    }
+    // The backup restores to these events.
+    void expect_backup_holds(const std::string& name,
+                             const std::map<std::uint64_t, recorded_event>& events) {
+        restore_options options;
+        options.backup = name;
+        const auto restored = restore(options);
+        ASSERT_TRUE(restored) << restored.error().message;
+        expect_copy_holds(events);
+        remove_copy();
     }
     static std::vector<std::string> blob_paths(base::memory_file_system& on, const char* kind) {
         std::vector<std::string> out;

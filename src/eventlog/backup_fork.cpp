@@ -1,8 +1,10 @@
 #include "eventlog/backup_fork.hpp"
 
 #include "base/assert.hpp"
+#include "base/log.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -37,29 +39,47 @@ base::result<bool> fork_search::agrees(const frame_place& place) const {
     return chain ? base::result<bool>(*chain == place.chain) : fail(chain.error());
 }
 
+piece_file::bytes fork_search::fetch(const backup_segment& segment, const backup_piece& piece) {
+    const std::string name = piece.blob();
+    if (last_read_.first == name) {
+        return last_read_.second;
+    }
+    if (stopped_ || unreadable_.contains(name)) {
+        return nullptr;
+    }
+    if (auto kept = keep_(); !kept) {
+        stopped_ = std::move(kept.error());
+        return nullptr;
+    }
+    auto bytes = piece.size <= bytes_left_
+                     ? fetch_piece(target_, segment, piece)
+                     : fail(errc::exhausted, "enough was read of the backups");
+    bytes_left_ -= std::min(piece.size, bytes_left_);
+    if (!bytes) {
+        if (unreadable_.empty()) { // one tells enough
+            base::log_warning(
+                "eventlog",
+                "where the log and its backups went different ways may not be found exactly: not "
+                "all pieces of the backups are read for it",
+                {{"piece", describe(segment, piece)}, {"cause", bytes.error().message}});
+        }
+        unreadable_.insert(name);
+        return nullptr;
+    }
+    last_read_ = {name, std::make_shared<const std::vector<std::byte>>(std::move(*bytes))};
+    return last_read_.second;
+}
+
+std::unique_ptr<base::file> fork_search::file_of(const backup_segment& segment) {
+    return std::make_unique<piece_file>(
+        segment, [this](const backup_segment& part, const backup_piece& piece) {
+            return fetch(part, piece);
+        });
+}
+
 // Empty: its bytes cannot be read, or are not those of such a segment.
 base::result<std::optional<segment_walk>> fork_search::open(const backup_segment& segment) {
-    auto source = [this, last = std::pair<std::string, piece_file::bytes>()](
-                      const backup_segment& part,
-                      const backup_piece& piece) mutable -> piece_file::bytes {
-        if (last.first == piece.blob()) {
-            return last.second;
-        }
-        const auto kept = stopped_ ? base::status(fail(*stopped_)) : keep_();
-        auto bytes = kept ? fetch_piece(target_, part, piece) : fail(kept.error());
-        if (bytes) {
-            last = {piece.blob(),
-                    std::make_shared<const std::vector<std::byte>>(std::move(*bytes))};
-            return last.second;
-        }
-        if (!kept ||
-            (bytes.error().code != errc::not_found && bytes.error().code != errc::corrupt)) {
-            stopped_ = bytes.error();
-        }
-        return nullptr;
-    };
-    auto walk = segment_walk::open(std::make_unique<piece_file>(segment, std::move(source)),
-                                   segment.number);
+    auto walk = segment_walk::open(file_of(segment), segment.number);
     if (stopped_) {
         return fail(*stopped_);
     }
@@ -69,34 +89,67 @@ base::result<std::optional<segment_walk>> fork_search::open(const backup_segment
     return std::optional(std::move(*walk));
 }
 
+// As the segment's header says; empty: it cannot be read.
+base::result<std::optional<base::digest256>>
+fork_search::chain_before(const backup_segment& segment) {
+    const std::string name = segment.pieces.empty() ? "" : segment.pieces.front().blob();
+    if (const auto known = chains_.find(name); known != chains_.end()) {
+        return std::optional(known->second);
+    }
+    std::array<std::byte, sizeof(format::segment_header)> bytes{};
+    const auto got = file_of(segment)->read_at(0, bytes);
+    if (stopped_) {
+        return fail(*stopped_);
+    }
+    const auto header = format::load<format::segment_header>(bytes);
+    if (!got || *got != bytes.size() || header.magic != format::segment_magic ||
+        header.crc != format::checksum(header) || header.number != segment.number ||
+        header.first_position != segment.first_position) {
+        return std::nullopt;
+    }
+    chains_.emplace(name, header.previous_chain);
+    return std::optional(header.previous_chain);
+}
+
+base::result<std::optional<bool>> fork_search::agrees_before(const backup_segment& segment) {
+    const auto chain = chain_before(segment);
+    if (!chain || !*chain) {
+        return chain ? base::result<std::optional<bool>>(std::nullopt) : fail(chain.error());
+    }
+    const auto same = agrees({{segment.first_position}, **chain});
+    return same ? base::result<std::optional<bool>>(*same) : fail(same.error());
+}
+
 // The last segment before which both have the same history, as far as headers say. Those that have
 // the very same header need not be read.
 base::result<std::optional<std::size_t>>
 fork_search::last_agreeing(const backup_manifest& manifest) {
     const auto& segments = manifest.segments;
-    std::size_t next = std::min(segments.size(), log_.headers.size());
-    while (next > 0 && !is_same_header(segments[next - 1], log_.headers[next - 1])) {
-        --next;
+    const auto beyond =
+        std::ranges::upper_bound(segments, log_.end.value, {}, &backup_segment::first_position);
+    auto high = static_cast<std::size_t>(beyond - segments.begin());
+    std::size_t low = std::min(high, log_.headers.size());
+    while (low > 0 && !is_same_header(segments[low - 1], log_.headers[low - 1])) {
+        --low;
     }
-    for (; next < segments.size() && segments[next].first_position <= log_.end.value; ++next) {
-        const auto walk = open(segments[next]);
-        if (!walk) {
-            return fail(walk.error());
-        }
-        if (!*walk) {
-            found_.is_exact = false;
-            break;
-        }
-        const auto same =
-            agrees({{segments[next].first_position}, (*walk)->header()->previous_chain});
+    // Both agree before each segment up to `low`, exclusive, and not before those from `high` on,
+    // or that is not known. Mostly they part in the segment behind the last same header.
+    bool is_known = true;
+    for (std::size_t probe = low; low < high; probe = low + (high - low) / 2) {
+        const auto same = agrees_before(segments[probe]);
         if (!same) {
             return fail(same.error());
         }
-        if (!*same) {
-            break;
+        if (same->value_or(false)) {
+            low = probe + 1;
+        } else {
+            high = probe;
+            is_known = same->has_value();
         }
     }
-    return next == 0 ? std::nullopt : std::optional(next - 1);
+    IMMORTAL_ASSERT(low == high);
+    found_.is_exact = found_.is_exact && is_known;
+    return low == 0 ? std::nullopt : std::optional(low - 1);
 }
 
 base::result<std::size_t>

@@ -19,15 +19,6 @@ std::string read_file(const std::filesystem::path& path) {
 
 class backup_lines : public backups {
 protected:
-    void expect_backup_holds(const std::string& name,
-                             const std::map<std::uint64_t, recorded_event>& events) {
-        restore_options options;
-        options.backup = name;
-        const auto restored = restore(options);
-        ASSERT_TRUE(restored) << restored.error().message;
-        expect_copy_holds(events);
-        remove_copy();
-    }
     static std::string name_of(const base::result<backup_report>& made) {
         return made->manifest.name().substr(std::string("manifests/").size());
     }
