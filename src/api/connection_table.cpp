@@ -6,6 +6,10 @@
 
 namespace immortal::api {
 
+bool connection_table::is_proxy(const source_address& source) const {
+    return std::ranges::find(limits_.proxies, source.text) != limits_.proxies.end();
+}
+
 connection_table::verdict connection_table::admit(const std::shared_ptr<connection>& one,
                                                   const source_address& source) {
     const std::lock_guard lock(mutex_);
@@ -15,19 +19,20 @@ connection_table::verdict connection_table::admit(const std::shared_ptr<connecti
     if (all_.size() >= limits_.total) {
         return verdict::full;
     }
-    const bool is_proxy = std::ranges::find(limits_.proxies, source.text) != limits_.proxies.end();
-    std::size_t& of_source = per_source_[source.group];
-    if (of_source >= limits_.per_source && !is_proxy) {
-        return verdict::source_full;
+    if (!is_proxy(source)) {
+        std::size_t& of_source = per_source_[source.group];
+        if (of_source >= limits_.per_source) {
+            return verdict::source_full;
+        }
+        ++of_source;
     }
-    ++of_source;
     all_.emplace(one.get(), one);
     return verdict::admitted;
 }
 
 void connection_table::remove(connection& one, const source_address& source) {
     const std::lock_guard lock(mutex_);
-    if (all_.erase(&one) == 0) {
+    if (all_.erase(&one) == 0 || is_proxy(source)) {
         return;
     }
     const auto found = per_source_.find(source.group);

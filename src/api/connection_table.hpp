@@ -45,13 +45,15 @@ public:
     struct limits {
         std::size_t total = 4'096;
         std::size_t per_source = 1'024;
-        // Peers whose connections carry those of many clients: bounded by the total only.
+        // Peers whose connections carry those of many clients: bounded by the total only, and not
+        // counted among those of their network.
         std::vector<std::string> proxies = {};
     };
     explicit connection_table(limits given) : limits_(std::move(given)) {}
 
     enum class verdict : std::uint8_t { admitted, full, source_full, closed };
     verdict admit(const std::shared_ptr<connection>& one, const source_address& source);
+    // `source` as it was admitted with.
     void remove(connection& one, const source_address& source);
 
     void expire_overdue(std::chrono::steady_clock::time_point now);
@@ -60,6 +62,8 @@ public:
     [[nodiscard]] std::size_t size() const;
 
 private:
+    [[nodiscard]] bool is_proxy(const source_address& source) const;
+
     const limits limits_;
     mutable std::mutex mutex_;
     bool closed_ = false;

@@ -1,3 +1,4 @@
+#include "api/connection_table.hpp"
 #include "api/problem.hpp"
 #include "api/rate_limiter.hpp"
 #include "api/repeated_key.hpp"
@@ -8,6 +9,9 @@
 #include "base/json.hpp"
 
 #include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
 
 namespace immortal::api {
 namespace {
@@ -189,6 +193,38 @@ TEST(checks, tokens_and_tags) {
     EXPECT_TRUE(matches_tag("*", "b"));
     EXPECT_FALSE(matches_tag("\"a\", b", "b"));
     EXPECT_FALSE(matches_tag("", "b"));
+}
+
+class idle_connection final : public connection {
+public:
+    void expire() override {}
+    void wind_down() override {}
+    void drop() override {}
+};
+
+// Neither while they are there nor when they go.
+TEST(connection_table, a_proxy_takes_nothing_of_its_neighbours_share) {
+    const source_address proxy{"2001:db8::1", "2001:db8::/64"};
+    const source_address neighbour{"2001:db8::2", "2001:db8::/64"};
+    connection_table table({.total = 16, .per_source = 2, .proxies = {proxy.text}});
+    std::vector<std::shared_ptr<connection>> carried;
+    for (int i = 0; i < 4; ++i) {
+        carried.push_back(std::make_shared<idle_connection>());
+        ASSERT_EQ(table.admit(carried.back(), proxy), connection_table::verdict::admitted);
+    }
+    std::vector<std::shared_ptr<connection>> own;
+    for (int i = 0; i < 2; ++i) {
+        own.push_back(std::make_shared<idle_connection>());
+        EXPECT_EQ(table.admit(own.back(), neighbour), connection_table::verdict::admitted) << i;
+    }
+    const auto last = std::make_shared<idle_connection>();
+    EXPECT_EQ(table.admit(last, neighbour), connection_table::verdict::source_full);
+    for (const auto& one : carried) {
+        table.remove(*one, proxy);
+    }
+    EXPECT_EQ(table.admit(last, neighbour), connection_table::verdict::source_full);
+    table.remove(*own.front(), neighbour);
+    EXPECT_EQ(table.admit(last, neighbour), connection_table::verdict::admitted);
 }
 
 } // namespace
