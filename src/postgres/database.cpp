@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "postgres/pool.hpp"
+#include "postgres/sqlstate.hpp"
 #include "runtime/uncancelled.hpp"
 
 #include <boost/asio/bind_executor.hpp>
@@ -65,7 +66,7 @@ constexpr std::size_t never = SIZE_MAX;
 
 // What became of statements that number `commits` (counted from 0) makes durable; `never`: none
 // does.
-std::optional<base::error> explain(const execution& done, std::size_t commits, bool stopped) {
+std::optional<base::error> explain(const execution& done, std::size_t commits, pool& owner) {
     if (done.ok()) {
         return std::nullopt;
     }
@@ -74,7 +75,8 @@ std::optional<base::error> explain(const execution& done, std::size_t commits, b
     const bool answered = done.error && !done.error->sqlstate.empty();
     if (answered && (!done.lost || !done.error->fatal || done.results.size() < commits)) {
         auto failed = to_error(*done.error);
-        if (failed.code == errc::internal) {
+        if (failed.code == errc::internal ||
+            (failed.reason == missing_right && owner.is_missing_right_due())) {
             base::log_error("postgres", "statement refused",
                             {{"sqlstate", done.error->sqlstate}, {"text", done.error->message}});
         }
@@ -85,7 +87,7 @@ std::optional<base::error> explain(const execution& done, std::size_t commits, b
                            "the connection to the database was lost before it answered; repeat the "
                            "request to find out what became of it"};
     }
-    if (stopped) {
+    if (owner.stopped()) {
         return base::error{errc::cancelled, "the service is stopping"};
     }
     return done.timed_out ? base::error{errc::timeout, "the database did not answer in time"}
@@ -118,7 +120,7 @@ awaitable<outcome> run_in_pool(std::shared_ptr<pool> owner, std::vector<query> q
     const std::size_t commits = in_block ? list.size() - 1 : list.size(); // else the Sync does
     execution done = co_await (*taken)->execute(std::move(list), deadline);
     taken->healthy = healthy(done);
-    const auto failed = explain(done, commits, owner->stopped());
+    const auto failed = explain(done, commits, *owner);
     if (failed && in_block && taken->healthy) {
         co_await roll_back(*taken);
     }
@@ -194,7 +196,7 @@ awaitable<outcome> run_in_block(std::shared_ptr<block> self, std::vector<query> 
     execution done = co_await self->taken->execute(std::move(list),
                                                    self->owner->deadline_of(timeout_of(queries)));
     self->taken.healthy = ends && done.ok();
-    if (auto failed = explain(done, commits, self->owner->stopped())) {
+    if (auto failed = explain(done, commits, *self->owner)) {
         self->failed = std::move(*failed);
         self->spoiled = !healthy(done);
         self->ended = self->ended || done.lost;

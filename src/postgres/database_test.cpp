@@ -1,3 +1,4 @@
+#include "postgres/sqlstate.hpp"
 #include "postgres/test_support.hpp"
 
 #include <gmock/gmock.h>
@@ -47,6 +48,27 @@ TEST_F(database_test, values_of_every_type_come_back) {
     EXPECT_THROW((void)got->get<std::string>(0, 7), std::runtime_error);
     EXPECT_EQ(got->get<std::int32_t>(0, 8), 9);
     EXPECT_TRUE(db_->available());
+}
+
+// Only the log says which table it is; each statement is refused, not each is an entry.
+TEST_F(database_test, what_a_role_may_not_do_is_logged) {
+    settings limited = defaults();
+    limited.uri += " options='-c role=pg_monitor'";
+    open(limited);
+    const auto begun = std::chrono::steady_clock::now();
+    testing::internal::CaptureStderr();
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(run({"SELECT count(*) FROM pg_authid"}).error().reason, missing_right);
+    }
+    const std::string said = testing::internal::GetCapturedStderr();
+    const auto spent = std::chrono::steady_clock::now() - begun;
+    std::int64_t entries = 0;
+    for (std::size_t place = said.find("pg_authid"); place != std::string::npos;
+         place = said.find("pg_authid", place + 1)) {
+        ++entries;
+    }
+    EXPECT_GE(entries, 1) << said;
+    EXPECT_LE(entries, 1 + spent / std::chrono::seconds(1)) << said;
 }
 
 TEST_F(database_test, arrays_carry_awkward_elements) {

@@ -74,7 +74,9 @@ TEST_F(migrate_test, a_role_without_rights_is_told_so) {
     settings limited = defaults();
     limited.uri += " user='" + role + "'";
     open(limited);
+    testing::internal::CaptureStderr();
     const auto refused = apply({one_});
+    const std::string said = testing::internal::GetCapturedStderr();
     scratch_.execute("CREATE TABLE schema_migrations (number integer PRIMARY KEY, name text NOT "
                      "NULL, digest text NOT NULL, applied_at timestamptz NOT NULL)");
     scratch_.execute("GRANT ALL ON schema_migrations TO " + role);
@@ -88,6 +90,7 @@ TEST_F(migrate_test, a_role_without_rights_is_told_so) {
         EXPECT_EQ(each.error().reason, missing_right) << each.error().message;
     }
     EXPECT_TRUE(granted) << granted.error().message;
+    EXPECT_NE(said.find("42501"), std::string::npos) << said;
 }
 
 TEST_F(migrate_test, several_processes_may_start_at_once) {

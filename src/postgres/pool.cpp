@@ -55,6 +55,14 @@ pool::pool(asio::any_io_executor executor, settings options, base::metrics& metr
                                       "Duration of a call, waiting for a connection included",
                                       base::metrics::latency_bounds())) {}
 
+bool pool::is_missing_right_due() {
+    const base::steady_time now = clock::now();
+    const bool due = missing_right_logged_ == base::steady_time{} ||
+                     now - missing_right_logged_ >= std::chrono::seconds(1);
+    missing_right_logged_ = due ? now : missing_right_logged_;
+    return due;
+}
+
 base::steady_time pool::deadline_of(milliseconds timeout) const {
     return clock::now() + (timeout > milliseconds(0)
                                ? timeout

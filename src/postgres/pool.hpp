@@ -59,6 +59,9 @@ public:
     // The deadline of a call that asked for `timeout` (zero: the settings').
     [[nodiscard]] base::steady_time deadline_of(milliseconds timeout) const;
     void count(const std::optional<base::error>& failed, base::steady_time begun);
+    // Whether a missing right is to be logged: at most once a second, as every statement that needs
+    // it is refused.
+    [[nodiscard]] bool is_missing_right_due();
 
 private:
     struct waiter {
@@ -86,6 +89,7 @@ private:
     std::size_t slots_ = 0; // connections and attempts to make one
     unsigned failures_ = 0;
     base::steady_time retry_at_{};
+    base::steady_time missing_right_logged_{};
     bool stopped_ = false;
     boost::asio::steady_timer drained_;
     std::atomic<bool> available_ = false;
