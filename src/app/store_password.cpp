@@ -20,12 +20,8 @@ constexpr std::size_t password_bytes = 12; // as the first one
 
 awaitable<base::result<given_password>> give(esdb::user_directory& users,
                                              base::random_source& random, std::string login) {
-    auto started = co_await users.start();
-    if (!started) {
-        co_return base::fail(std::move(started.error()));
-    }
-    if (*started && (*started)->login == login) { // there was no user at all
-        co_return given_password{std::move(**started), true};
+    if (auto loaded = co_await users.load(); !loaded) {
+        co_return base::fail(std::move(loaded.error()));
     }
     given_password out{{login, base::random_hex(random, password_bytes)}, !users.find(login)};
     base::status done;
@@ -36,8 +32,8 @@ awaitable<base::result<given_password>> give(esdb::user_directory& users,
         user.groups = {std::string(esdb::admins_group)};
         done = co_await users.create(std::move(user), out.user.password);
     } else {
-        done = co_await users.reset_password(login, out.user.password);
-        done = done ? co_await users.set_disabled(login, false) : done;
+        done = co_await users.reset_password(login, out.user.password,
+                                             esdb::user_directory::access::enabled);
     }
     co_return done ? base::result<given_password>(std::move(out)) : base::fail(done.error());
 }
@@ -86,9 +82,12 @@ int run_store_password(const store_password_options& options) {
     const auto given = give_password(engine, *store, clock, random, options.login);
     engine.stop();
     if (!given) {
-        return report({given.error().code, "The password of '" + options.login +
-                                               "' was not changed: " + given.error().message +
-                                               "."});
+        const bool unknown = given.error().code == base::errc::unknown_outcome;
+        return report({given.error().code,
+                       fmt::format("The password of '{}' {}: {}.", options.login,
+                                   unknown ? "may have been changed (run the command again)"
+                                           : "was not changed",
+                                   given.error().message)});
     }
     if (options.json) {
         print_json_line({{"login", given->user.login},

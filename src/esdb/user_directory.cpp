@@ -434,14 +434,11 @@ awaitable<base::status> user_directory::change_password(std::string login, std::
     if (!who) {
         co_return fail(std::move(who.error()));
     }
-    co_return co_await set_password(std::move(login), std::move(password));
+    co_return co_await reset_password(std::move(login), std::move(password));
 }
 
-awaitable<base::status> user_directory::reset_password(std::string login, std::string password) {
-    co_return co_await set_password(std::move(login), std::move(password));
-}
-
-awaitable<base::status> user_directory::set_password(std::string login, std::string password) {
+awaitable<base::status> user_directory::reset_password(std::string login, std::string password,
+                                                       access wanted) {
     auto known = entry_of(login);
     if (!known) {
         co_return fail(unknown_user(login));
@@ -449,7 +446,9 @@ awaitable<base::status> user_directory::set_password(std::string login, std::str
     if (auto put = co_await put_password(known->user, std::move(password)); !put) {
         co_return put;
     }
-    co_return co_await write("$PasswordChanged", std::move(known->user),
+    const bool enables = wanted == access::enabled && known->user.disabled;
+    known->user.disabled = known->user.disabled && !enables;
+    co_return co_await write(enables ? "$UserUpdated" : "$PasswordChanged", std::move(known->user),
                              expected_revision::at(known->revision), false);
 }
 

@@ -37,6 +37,9 @@ public:
     // and gives both; if the store takes no writes now, that is logged and the next start tries
     // again. Errors: those of the store's reads.
     [[nodiscard]] awaitable<base::result<std::optional<first_user>>> start();
+    // Instead of start(), for a change while nobody else writes the store: reads the users, follows
+    // nothing and makes nobody. Errors: those of the store's reads.
+    [[nodiscard]] awaitable<base::status> load();
     [[nodiscard]] awaitable<void> stop();
 
     // Errors: unauthenticated (unknown, disabled or wrong password: not said which), rate_limited
@@ -58,7 +61,10 @@ public:
     // Also, as authenticate(): when `current` is wrong.
     [[nodiscard]] awaitable<base::status> change_password(std::string login, std::string current,
                                                           std::string password, std::string source);
-    [[nodiscard]] awaitable<base::status> reset_password(std::string login, std::string password);
+    // `enabled`: also lets a disabled user in again, with the same write.
+    enum class access : std::uint8_t { as_it_is, enabled };
+    [[nodiscard]] awaitable<base::status> reset_password(std::string login, std::string password,
+                                                         access wanted = access::as_it_is);
 
     [[nodiscard]] std::optional<user_record> find(const std::string& login) const;
     [[nodiscard]] std::vector<user_record> all() const; // by login name
@@ -79,7 +85,6 @@ private:
         bool tombstoned = false;
     };
 
-    awaitable<base::status> load();
     awaitable<base::result<std::vector<std::string>>> listed_logins();
     awaitable<base::result<std::vector<std::string>>> stored_logins();
     // Reads the last event of a user's stream: afterwards the user is known, or not.
@@ -95,7 +100,6 @@ private:
     [[nodiscard]] std::optional<entry> entry_of(const std::string& login) const;
     awaitable<base::status> write(std::string_view type, user_record user,
                                   eventlog::expected_revision expected, bool listed);
-    awaitable<base::status> set_password(std::string login, std::string password);
     // Checks and hashes. `user` outlives the call.
     awaitable<base::status> put_password(user_record& user, std::string password);
 
