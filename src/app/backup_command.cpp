@@ -100,8 +100,9 @@ std::string fork_sentence(const eventlog::new_line& begun) {
     }
     if (!begun.is_exact) {
         return fmt::format(
-            "It agrees with the backups at least up to position {}; what they held "
-            "behind that cannot be read any more (`immortal backup verify` names it)",
+            "It agrees with the backups at least up to position {}; what they hold "
+            "behind that cannot be read (`immortal backup verify` names it), or is too much to be "
+            "compared here",
             begun.fork->value);
     }
     return fmt::format("It agrees with the backups up to position {} and went another way from "
@@ -205,11 +206,11 @@ int prune(const backup_options& options, eventlog::backup_target& target) {
                                  .dropped_line = static_cast<std::uint32_t>(options.dropped_line),
                                  .lease = lease_of(options)});
     if (!done && done.error().field == "line") {
-        return report(
-            {base::errc::invalid_argument,
-             fmt::format("--drop-line {}: {}. Nothing was removed. `immortal backup list "
-                         "--from {}` shows the lines.",
-                         options.dropped_line, done.error().message, options.place.string())});
+        return report({base::errc::invalid_argument,
+                       fmt::format("--drop-line {}: {}. Nothing was removed. `immortal backup list "
+                                   "--from {}` shows the lines.",
+                                   options.dropped_line, done.error().message,
+                                   shell_word(options.place.string()))});
     }
     if (!done) {
         return report(done.error());
@@ -258,7 +259,7 @@ void print_checked(const backup_options& options, const eventlog::backup_check_r
     }
     if (!options.backup.empty()) {
         fmt::print("Whether others are sound: `immortal backup verify --from {}`.\n",
-                   options.place.string());
+                   shell_word(options.place.string()));
     } else if (found.restorable.empty()) {
         fmt::print("None of these backups can be restored.\n");
     } else {
@@ -303,7 +304,7 @@ base::status check_backup_known(const std::string& name, const std::filesystem::
     return base::fail(base::errc::not_found,
                       fmt::format("--backup: there is no backup {} in {}. {} `immortal backup "
                                   "list --from {}` shows them.",
-                                  name, place.string(), there, place.string()));
+                                  name, place.string(), there, shell_word(place.string())));
 }
 
 int verify(const backup_options& options, eventlog::backup_target& target) {
@@ -334,15 +335,6 @@ int verify(const backup_options& options, eventlog::backup_target& target) {
     return found->sound() ? exit_success : exit_failure;
 }
 
-std::string newest_other(const std::vector<eventlog::backup_entry>& entries,
-                         const std::string& name) {
-    const auto found =
-        std::find_if(entries.rbegin(), entries.rend(), [&](const eventlog::backup_entry& entry) {
-            return entry.name != name && entry.good();
-        });
-    return found == entries.rend() ? std::string() : found->name;
-}
-
 std::string sentence_begin(std::string text) {
     if (text.starts_with('b')) {
         text.front() = 'B';
@@ -351,18 +343,14 @@ std::string sentence_begin(std::string text) {
 }
 
 // What to do about a backup that turned out to be damaged: which other one to take.
-base::error explain_damage(const base::error& problem, const std::filesystem::path& place,
+base::error explain_damage(const base::error& problem, const restore_command_options& options,
                            eventlog::backup_target& target) {
     base::error out = problem;
-    out.message = fmt::format("{}. `immortal backup verify --from {}` lists those that are good",
-                              sentence_begin(problem.message), place.string());
     const auto entries = eventlog::list_backups(target);
-    const std::string other = entries ? newest_other(*entries, problem.field) : "";
-    out.message += entries && other.empty()
-                       ? ". No other backup there has all its pieces."
-                       : fmt::format("; then `immortal restore --from {} --backup {}` into the "
-                                     "same data folder.",
-                                     place.string(), other.empty() ? "NAME" : other);
+    out.message = fmt::format(
+        "{}. `immortal backup verify --from {}` lists those that are good{}",
+        sentence_begin(problem.message), shell_word(options.place.string()),
+        entries ? advice_after_damage(options.place, *entries, problem.field, options.at) : ".");
     return out;
 }
 
@@ -393,7 +381,7 @@ base::result<eventlog::restore_report> restore_into(const std::filesystem::path&
                               ": name another data folder, or move this one away first.");
     }
     if (!done && done.error().reason == "damaged_backup") {
-        return base::fail(explain_damage(done.error(), options.place, *from));
+        return base::fail(explain_damage(done.error(), options, *from));
     }
     return done;
 }

@@ -3,9 +3,13 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "eventlog/backup.hpp"
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace immortal::app {
 
@@ -21,6 +25,15 @@ namespace immortal::app {
 // the folder of the backups itself. Errors: invalid_argument.
 [[nodiscard]] base::status check_restored_apart(const std::filesystem::path& place,
                                                 const std::filesystem::path& data);
+
+// Which other backup to restore where `damaged` (a name) cannot be, as the rest of a sentence:
+// "; then `...` into the same data folder." Of the same history the newest, with `position` (that
+// of --at) where it reaches so far; else of another, which it says. `entries`: of the target, the
+// oldest first.
+[[nodiscard]] std::string advice_after_damage(const std::filesystem::path& place,
+                                              const std::vector<eventlog::backup_entry>& entries,
+                                              const std::string& damaged,
+                                              std::optional<std::uint64_t> position);
 
 // What to do when backups in `place` are damaged, as sentences.
 [[nodiscard]] std::string remedy_for(const std::filesystem::path& place);

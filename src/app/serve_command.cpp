@@ -48,20 +48,6 @@ std::vector<service_line> all_lines(const data_folder& folder, const settings& o
     return lines;
 }
 
-// This program as a shell finds it, in quotes where it must be.
-std::string shell_word(const std::string& text) {
-    constexpr auto plain =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:[]+,=@";
-    if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) {
-        return text;
-    }
-    std::string out = "'";
-    for (const char c : text) {
-        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    }
-    return out + "'";
-}
-
 // `path` as it is written shortest where the program was started.
 std::string from_here(const std::filesystem::path& path) {
     std::error_code failed;

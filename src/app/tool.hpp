@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 
 #include <functional>
+#include <string>
 
 namespace immortal::app {
 
@@ -33,5 +34,8 @@ ask_server_or(const settings& options, const std::string& user, const base::json
 
 // A sink for operations that run in this process.
 [[nodiscard]] item_sink printing_sink(item_printer print);
+
+// The text as one word of a shell's command, in quotes where it must be.
+[[nodiscard]] std::string shell_word(const std::string& text);
 
 } // namespace immortal::app
