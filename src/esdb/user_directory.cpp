@@ -4,8 +4,6 @@
 #include "eventlog/stream_metadata.hpp"
 #include "runtime/deadline.hpp"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -18,7 +16,6 @@ using base::fail;
 using eventlog::expected_revision;
 using eventstore::stream_write;
 
-constexpr std::chrono::seconds password_known_for{60};
 constexpr std::chrono::milliseconds stop_limit{5000};
 constexpr std::chrono::milliseconds retry_pause{500};
 constexpr std::size_t page_size = 256;
@@ -28,10 +25,6 @@ constexpr std::size_t proven_part = 4;
 constexpr std::uint32_t free_failures = 5;
 constexpr int administrators_max = 9; // logins tried for the first one
 constexpr std::chrono::minutes failure_window{15};
-
-base::error wrong_credentials() {
-    return {errc::unauthenticated, "unknown user, or the password is wrong"};
-}
 
 std::string login_of(std::string_view stream) {
     return std::string(stream.substr(user_stream_prefix.size()));
@@ -303,49 +296,6 @@ std::vector<user_record> user_directory::all() const {
         out.push_back(each.user);
     }
     return out;
-}
-
-awaitable<base::result<principal>> user_directory::authenticate(credentials given,
-                                                                std::string source) {
-    const auto known = entry_of(given.login);
-    const auto proof = base::blake2b(given.password, cache_key_);
-    const auto now = clock_.steady_now();
-    const std::string guesser = given.login + '\n' + source;
-    const bool proven =
-        known && !known->user.disabled && known->known_until != base::steady_time{} &&
-        sodium_memcmp(proof.data(), known->known_password.data(), proof.size()) == 0;
-    if (proven && now < known->known_until) {
-        co_return known->user.as_principal();
-    }
-    if (const auto wait = failures_.wait(guesser, now)) {
-        co_return fail({errc::rate_limited, "too many wrong passwords: try again later", "guessing",
-                        "", static_cast<std::uint32_t>(wait->count())});
-    }
-    // A password that has matched before is no guess, whoever guesses behind the same address.
-    const source_shares::holder check(proven ? proven_checks_ : guesses_, source);
-    if (!check.is_admitted()) {
-        co_return fail({errc::rate_limited, "too many passwords of one address are being checked"});
-    }
-    // The same work for a user who does not exist.
-    const auto same = co_await hasher_.matches(known ? known->user.hash : hasher_.nobodys(),
-                                               std::move(given.password));
-    if (!same) {
-        co_return fail(same.error());
-    }
-    if (!*same || !known || known->user.disabled) {
-        failures_.failed(guesser, clock_.steady_now());
-        co_return fail(wrong_credentials());
-    }
-    failures_.succeeded(guesser);
-    const std::lock_guard lock(mutex_);
-    const auto entry = users_.find(given.login);
-    // Changed while the hash was made: this password may be the old one.
-    if (entry == users_.end() || entry->second.revision != known->revision) {
-        co_return fail(wrong_credentials());
-    }
-    entry->second.known_password = proof;
-    entry->second.known_until = clock_.steady_now() + password_known_for;
-    co_return entry->second.user.as_principal();
 }
 
 awaitable<base::status> user_directory::create(user_record user, std::string password) {

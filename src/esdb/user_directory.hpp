@@ -11,6 +11,7 @@
 #include "esdb/source_shares.hpp"
 #include "esdb/user_record.hpp"
 #include "eventstore/event_store.hpp"
+#include "runtime/async_event.hpp"
 #include "runtime/task_group.hpp"
 
 #include <atomic>
@@ -79,6 +80,13 @@ private:
         base::steady_time known_until{};
     };
 
+    // A check under way of the password that matched last.
+    struct repeated_check {
+        base::revision revision; // of the user
+        runtime::async_event ended;
+        base::result<bool> outcome; // under mutex_; of a check that was given up: an error
+    };
+
     // Where a user's stream stands, for the next write to it.
     struct stream_end {
         eventlog::expected_revision next = eventlog::expected_revision::no_stream();
@@ -98,6 +106,13 @@ private:
                 base::position position); // unless something newer is known
     [[nodiscard]] bool needs_administrator() const;
     [[nodiscard]] std::optional<entry> entry_of(const std::string& login) const;
+    // Whether the password, which matched `known` before, still does: one hash for all who ask at
+    // once. Errors: rate_limited.
+    awaitable<base::result<bool>> check_again(entry known, std::string password,
+                                              std::string source);
+    // Errors: rate_limited.
+    awaitable<base::result<bool>> check(source_shares& shares, std::string hash,
+                                        std::string password, std::string source);
     awaitable<base::status> write(std::string_view type, user_record user,
                                   eventlog::expected_revision expected, bool listed);
     // Checks and hashes. `user` outlives the call.
@@ -117,6 +132,7 @@ private:
     std::atomic<bool> unlisted_ = false; // `$users` is tombstoned: it takes no more names
     mutable std::mutex mutex_;
     std::map<std::string, entry> users_;
+    std::map<std::string, std::shared_ptr<repeated_check>> repeated_checks_; // by login
     std::shared_ptr<eventstore::subscription> following_;
 };
 

@@ -290,7 +290,11 @@ TEST_F(user_directory_test, guesses_leave_room_for_whoever_logged_in_from_there_
 // Their share is their own, but a small one: two sources leave room for a third.
 TEST_F(user_directory_test, passwords_that_matched_before_do_not_fill_the_line) {
     open();
-    ASSERT_TRUE(create("alice", "correct horse"));
+    constexpr int users_count = 10;
+    const auto name = [](int i) { return "alice" + std::to_string(i); };
+    for (int i = 0; i < users_count; ++i) {
+        ASSERT_TRUE(create(name(i), "correct horse"));
+    }
     ASSERT_TRUE(create("mallory", "correct horse"));
     accounts::password_hasher slow(
         {.memory_bytes = 8u << 20, .passes = 4, .at_once = 1, .queue_max = 32});
@@ -301,7 +305,9 @@ TEST_F(user_directory_test, passwords_that_matched_before_do_not_fill_the_line) 
                                      users.authenticate({login, "correct horse"}, source),
                                      boost::asio::use_future);
     };
-    ASSERT_TRUE(attempt("alice", "a").get());
+    for (int i = 0; i < users_count; ++i) {
+        ASSERT_TRUE(attempt(name(i), "a").get());
+    }
     ASSERT_TRUE(attempt("mallory", "a").get());
     ASSERT_TRUE(engine_.run(users.set_disabled("mallory", true)).has_value());
     clock_.advance(std::chrono::minutes(5)); // passwords are checked again
@@ -310,8 +316,8 @@ TEST_F(user_directory_test, passwords_that_matched_before_do_not_fill_the_line) 
         guesses.push_back(attempt("nobody" + std::to_string(i), "a"));
     }
     std::vector<std::future<base::result<principal>>> proven;
-    for (int i = 0; i < 10; ++i) {
-        proven.push_back(attempt("alice", "a"));
+    for (int i = 0; i < users_count; ++i) {
+        proven.push_back(attempt(name(i), "a"));
     }
     const auto disabled = attempt("mallory", "a").get();
     ASSERT_FALSE(disabled);
@@ -325,6 +331,34 @@ TEST_F(user_directory_test, passwords_that_matched_before_do_not_fill_the_line) 
     for (auto& one : guesses) {
         (void)one.get();
     }
+    engine_.run(users.stop());
+    slow.stop();
+}
+
+TEST_F(user_directory_test, equal_checks_of_a_password_that_matched_before_cost_one_hash) {
+    open();
+    ASSERT_TRUE(create("alice", "correct horse"));
+    accounts::password_hasher slow(
+        {.memory_bytes = 8u << 20, .passes = 4, .at_once = 1, .queue_max = 2});
+    user_directory users(*store_, slow, clock_, random_, engine_.executor(), 4);
+    ASSERT_TRUE(engine_.run(users.start()).has_value());
+    const auto attempt = [&](const std::string& password) {
+        return boost::asio::co_spawn(engine_.executor(),
+                                     users.authenticate({"alice", password}, "a"),
+                                     boost::asio::use_future);
+    };
+    ASSERT_TRUE(attempt("correct horse").get());
+    clock_.advance(std::chrono::minutes(5)); // the password is checked again
+    std::vector<std::future<base::result<principal>>> equal;
+    for (int i = 0; i < 40; ++i) {
+        equal.push_back(attempt("correct horse"));
+    }
+    EXPECT_EQ(code_of(attempt("wrong").get()), errc::unauthenticated) << "it waits for nobody else";
+    for (auto& one : equal) {
+        EXPECT_TRUE(one.get());
+    }
+    ASSERT_TRUE(engine_.run(users.reset_password("alice", "another horse")));
+    EXPECT_FALSE(attempt("correct horse").get());
     engine_.run(users.stop());
     slow.stop();
 }
