@@ -6,6 +6,7 @@
 #include "eventstore/remote_store.hpp"
 #include "eventstore/system_events.hpp"
 #include "postgres/sqlstate.hpp"
+#include "readmodel/leases.hpp"
 #include "readmodel/migrations.hpp"
 
 #include <future>
@@ -131,12 +132,10 @@ core::core(const data_folder& folder, runtime::guardian& parent, const settings&
 base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtime::guardian& parent,
                                                const settings& options, backing::redis_use use,
                                                data_folder::when_absent policy) {
-    // Before a PostgreSQL is made for nothing.
-    const auto right = options.event_store.uri.empty()
-                           ? data_folder::check_embedded(folder.path(), policy)
-                           : folder.check_remote();
-    if (!right) {
-        return base::fail(right.error());
+    if (options.event_store.uri.empty()) { // before a PostgreSQL is made for nothing
+        if (auto here = data_folder::check_embedded(folder.path(), policy); !here) {
+            return base::fail(here.error());
+        }
     }
     std::unique_ptr<core> made(new core(folder, parent, options, use));
     made->engine.start();
@@ -153,7 +152,30 @@ base::result<std::unique_ptr<core>> core::open(const data_folder& folder, runtim
     if (auto connected = made->connect(options); !connected) {
         return base::fail(connected.error());
     }
+    if (made->log == nullptr) {
+        if (auto unused = made->check_unused_log(folder); !unused) {
+            return base::fail(unused.error());
+        }
+    }
     return made;
+}
+
+// A log beside a remote store does no harm if it is that store from which the read model is made.
+base::status core::check_unused_log(const data_folder& folder) {
+    auto right = folder.check_remote();
+    if (right) {
+        return right;
+    }
+    const auto known = engine.run(readmodel::is_made_from(*database, store->identity()));
+    if (!known) {
+        return base::fail(known.error());
+    }
+    if (!*known) {
+        return right;
+    }
+    base::log_warning("app", "an event log in the data folder is not used: move it away",
+                      {{"folder", folder.events().string()}});
+    return {};
 }
 
 base::status core::open_store(const data_folder& folder, const settings& options,
@@ -164,10 +186,6 @@ base::status core::open_store(const data_folder& folder, const settings& options
             return base::fail(std::move(opened.error()));
         }
         store = std::move(*opened);
-        if (auto kept = folder.remember_remote(without_password(options.event_store.uri)); !kept) {
-            base::log_warning("app", "the next start does not know the event store",
-                              {{"why", kept.error().message}});
-        }
         return {};
     }
     auto opened = open_event_log(folder, options, files, clock, random, &metrics, policy);

@@ -58,6 +58,7 @@ private:
     base::status open_store(const data_folder& folder, const settings& options,
                             data_folder::when_absent policy);
     base::status connect(const settings& options);
+    base::status check_unused_log(const data_folder& folder);
 };
 
 // As data_folder::check_embedded, for the folder and the store that `options` name.

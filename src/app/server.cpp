@@ -277,6 +277,12 @@ base::status server::parts::begin(const data_folder& folder) {
         return started;
     }
     projecting = true;
+    if (c.log == nullptr) { // and the read model has accepted it
+        if (auto kept = folder.remember_remote(without_password(options.event_store.uri)); !kept) {
+            base::log_warning("app", "the next start does not know the event store",
+                              {{"why", kept.error().message}});
+        }
+    }
     if (shared && options.cache.warm_up) {
         background->spawn(fill(*shared), "warm_up");
     }

@@ -84,6 +84,17 @@ awaitable<base::status> check_checkpoints(postgres::database& database,
     co_return furthest <= *end ? base::status{} : base::fail(beyond_head(*furthest, *end));
 }
 
+awaitable<base::result<bool>> is_made_from(postgres::database& database, base::log_identity log) {
+    postgres::query q{"SELECT EXISTS (SELECT FROM projection_checkpoints WHERE log_id = $1::uuid "
+                      "AND log_epoch = $2::integer)"};
+    q.values.add(log.id).add(log.epoch);
+    const auto found = co_await database.run(std::move(q));
+    if (!found) {
+        co_return base::fail(found.error());
+    }
+    co_return found->get<bool>(0, 0);
+}
+
 awaitable<base::result<std::vector<lease>>> acquire_leases(postgres::database& database,
                                                            lease_request request) {
     postgres::query q{

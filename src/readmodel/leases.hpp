@@ -33,6 +33,9 @@ struct lease {
 awaitable<base::status> check_checkpoints(postgres::database& database,
                                           eventstore::event_store& store);
 
+// Whether the read model, or a part of it, was made from `log`.
+awaitable<base::result<bool>> is_made_from(postgres::database& database, base::log_identity log);
+
 struct lease_request {
     std::string owner;
     base::log_identity log;

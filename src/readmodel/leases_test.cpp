@@ -82,5 +82,15 @@ TEST_F(leases_test, checkpoints_beyond_a_stale_head_are_compared_with_the_store_
     EXPECT_EQ(engine_.run(check_checkpoints(*db_, now)).error().reason, "beyond_head");
 }
 
+TEST_F(leases_test, which_log_the_read_model_was_made_from_is_known) {
+    const base::log_identity own = store_->identity();
+    EXPECT_EQ(engine_.run(is_made_from(*db_, own)), false) << "of none yet";
+    story_.act(20);
+    project();
+    EXPECT_EQ(engine_.run(is_made_from(*db_, own)), true);
+    EXPECT_EQ(engine_.run(is_made_from(*db_, {own.id, own.epoch + 1})), false);
+    EXPECT_EQ(engine_.run(is_made_from(*db_, {base::uuid{}, own.epoch})), false);
+}
+
 } // namespace
 } // namespace immortal::readmodel
