@@ -1,5 +1,6 @@
 // Who may call what: every method that the server announces has a row here, and a row for every
 // other way to what a caller may not read.
+#include "base/patience_testing.hpp"
 #include "esdb/protocol_server.hpp"
 #include "esdb/server_fixture.hpp"
 #include "esproto/event.hpp"
@@ -470,17 +471,28 @@ TEST_F(access_table, a_group_tells_an_operator_nothing_of_a_stream_he_may_not_re
     settings.set_read_batch_size(5);
     settings.set_live_buffer_size(10);
     ASSERT_TRUE(call('o', service + "Create", create.SerializeAsString()).status.ok());
-    for (const char who : operators) {
-        const auto out = call(who, service + "GetInfo", of_group<groups::GetInfoReq>("secret"));
-        ASSERT_EQ(out.answers.size(), 1u) << out.status.error_message();
-        groups::GetInfoResp answer;
-        ASSERT_TRUE(answer.ParseFromString(out.answers.front()));
-        const auto& info = answer.subscription_info();
-        if (who == 'o') {
-            EXPECT_EQ(info.last_known_event_position(), "");
-            EXPECT_EQ(info.last_checkpointed_event_position(), "");
-        }
-        EXPECT_EQ(info.group_name(), "g");
+    groups::ListReq list;
+    list.mutable_options()->mutable_list_for_stream()->mutable_stream()->set_stream_name("secret");
+    const auto info = [&](char who) { // by both methods
+        const auto one = call(who, service + "GetInfo", of_group<groups::GetInfoReq>("secret"));
+        const auto all = call(who, service + "List", list.SerializeAsString());
+        groups::GetInfoResp told;
+        groups::ListResp out;
+        EXPECT_TRUE(!one.answers.empty() && told.ParseFromString(one.answers.front()));
+        EXPECT_TRUE(!all.answers.empty() && out.ParseFromString(all.answers.front()));
+        *out.add_subscriptions() = told.subscription_info();
+        return out;
+    };
+    write("secret", "Happened", "{}");
+    ASSERT_TRUE(base::comes_true([&] { // the group has met the event
+        return info('a').subscriptions(0).last_known_event_position() == "1";
+    }));
+    const auto told = info('o');
+    ASSERT_EQ(told.subscriptions_size(), 2);
+    for (const auto& one : told.subscriptions()) {
+        EXPECT_EQ(one.group_name(), "g");
+        EXPECT_EQ(one.last_known_event_position(), "");
+        EXPECT_EQ(one.last_checkpointed_event_position(), "");
     }
 }
 

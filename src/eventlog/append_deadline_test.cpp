@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <stdexcept>
 #include <thread>
 
 namespace immortal::eventlog {
@@ -67,8 +68,10 @@ protected:
         return one;
     }
     static const base::result<append_outcome>& await(sent& one) {
-        if (!std::exchange(one.seen, true)) {
-            one.answered.get_future().wait();
+        if (!std::exchange(one.seen, true) &&
+            one.answered.get_future().wait_for(std::chrono::minutes(1)) !=
+                std::future_status::ready) {
+            throw std::runtime_error("an append had no answer for a minute"); // ends the test
         }
         return one.outcome;
     }

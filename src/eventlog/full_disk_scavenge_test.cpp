@@ -1,6 +1,9 @@
 #include "eventlog/scavenge_fixture.hpp"
 #include "eventlog/scavenge_reserve.hpp"
 
+#include <algorithm>
+#include <functional>
+
 namespace immortal::eventlog {
 namespace {
 
@@ -160,6 +163,9 @@ TEST(scavenge_reserve, that_cannot_be_made_whole_again_does_not_stay) {
 TEST_F(full_disk_scavenging, begins_with_the_biggest_gain) {
     const auto dry = scavenge({.mode = scavenge_mode::measure});
     ASSERT_GT(dry.gains.size(), 2u);
+    ASSERT_FALSE(std::ranges::is_sorted(dry.gains, {}, &segment_gain::segment))
+        << "the order of the log would do";
+    EXPECT_TRUE(std::ranges::is_sorted(dry.gains, std::greater{}, &segment_gain::bytes));
     std::vector<std::uint64_t> saved;
     const auto id = open_->scavenges().start({}, [&](const scavenge_status& status) {
         if (saved.empty() || saved.back() != status.bytes_saved) {

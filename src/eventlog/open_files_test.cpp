@@ -187,6 +187,18 @@ TEST_F(open_files_test, without_descriptors_reads_fail_for_a_while_and_nothing_i
     EXPECT_TRUE(append("r", expected::any(), {repeated}));
     EXPECT_EQ(stream("r").size(), 1u);
     EXPECT_EQ(stream("s").size(), 60u);
+    // How the stream stands is known now; only its older event cannot be looked at.
+    ASSERT_TRUE(append("r", expected::any(), {event_of(7'001, 10)}));
+    for (std::uint64_t i = 0; i < 50; i += 10) { // other segments are the open ones
+        ASSERT_TRUE(open_->read_stream("s", {i}, direction::forwards, 1));
+    }
+    disk.fail_opens(true);
+    const auto third = append("r", expected::any(), {repeated});
+    ASSERT_FALSE(third) << "whether it is there could not be found out";
+    EXPECT_EQ(third.error().code, errc::unavailable);
+    disk.fail_opens(false);
+    EXPECT_TRUE(append("r", expected::any(), {repeated}));
+    EXPECT_EQ(stream("r").size(), 2u);
 }
 
 // Nobody accepts connections here, or asks for the reserve otherwise.

@@ -89,6 +89,25 @@ TEST_F(read_bounds_test, a_view_is_read_in_slices_of_records) {
     }
 }
 
+// Whatever the filter wants, and whether or not the events are still there.
+TEST_F(read_bounds_test, everything_is_read_in_slices_of_records) {
+    make_holes();
+    const record_filter nothing = [](const record_view&) { return false; };
+    base::position begin{0};
+    std::size_t looked = 0;
+    for (bool end = false; !end;) {
+        const auto slice = open_->read_all(begin, direction::forwards, 100, nothing, 1u << 20u,
+                                           read_start::anywhere, 8);
+        ASSERT_TRUE(slice);
+        EXPECT_LE(slice->considered, 8u);
+        ASSERT_TRUE(slice->end || slice->next > begin);
+        looked += slice->considered;
+        begin = slice->next;
+        end = slice->end;
+    }
+    EXPECT_GE(looked, removed + 30);
+}
+
 TEST_F(read_bounds_test, a_slice_ends_after_so_many_bytes) {
     write("s-1", 40, 500);
     const read_bounds bounds{.bytes = 2000};

@@ -83,6 +83,8 @@ TEST_F(wrong_index_test, a_scavenge_removes_nothing_by_the_number_of_another_str
             ASSERT_TRUE(append("few-1", expected::any(), events_of(101 + i * 2, 1, 400)));
         }
     }
+    // The newest event is looked at when the log is opened: this one the index has right.
+    ASSERT_TRUE(append("last-1", expected::any(), events_of(300, 1)));
     plant("few-1", "many-1");
     static_cast<void>(scavenge());
     const auto few =
@@ -117,6 +119,36 @@ TEST_F(wrong_index_test, an_append_does_not_rest_on_another_streams_events) {
     const std::size_t count = everything().size();
     reopen();
     EXPECT_EQ(everything().size(), count);
+}
+
+TEST_F(wrong_index_test, a_reader_is_shown_no_events_of_another_stream) {
+    reopen();
+    ASSERT_TRUE(append("one-1", expected::any(), events_of(100, 3)));
+    ASSERT_TRUE(append("other-1", expected::any(), events_of(200, 3)));
+    ASSERT_TRUE(append("last-1", expected::any(), events_of(300, 1)));
+    plant("one-1", "other-1");
+    std::size_t delays = 0;
+    const auto read = answer_at_last(
+        [&] { return open_->read_stream("one-1", {0}, direction::forwards, 10); }, delays);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_GT(delays, 0u);
+    ASSERT_EQ(read->events.size(), 3u);
+    EXPECT_EQ(read->events.front().stream, "one-1");
+    EXPECT_EQ(read->events.front().id, id_of(100));
+}
+
+TEST_F(wrong_index_test, a_reader_is_not_led_by_the_metadata_of_another_stream) {
+    reopen();
+    ASSERT_TRUE(append("kept-1", expected::any(), events_of(100, 5)));
+    ASSERT_TRUE(append("short-1", expected::any(), events_of(200, 5)));
+    set_metadata_of("kept-1", 1, R"({"$maxCount":1000})");
+    set_metadata_of("short-1", 2, R"({"$maxCount":1})");
+    ASSERT_TRUE(append("last-1", expected::any(), events_of(300, 1)));
+    plant("$$kept-1", "$$short-1");
+    const auto read =
+        answer_at_last([&] { return open_->read_stream("kept-1", {0}, direction::forwards, 10); });
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->events.size(), 5u);
 }
 
 // It has no gap and no wrong entry, and would give a revision twice.
