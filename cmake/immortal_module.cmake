@@ -101,7 +101,7 @@ endfunction()
 function(immortal_test name)
     cmake_parse_arguments(arg "" "TARGET;TIMEOUT" "ARGS;RESOURCES;LABELS" ${ARGN})
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 300)
+        set(arg_TIMEOUT 1200) # with IMMORTAL_LONG, beside others
     endif()
     set(command $<TARGET_FILE:${arg_TARGET}> ${arg_ARGS})
     if(arg_RESOURCES)
