@@ -39,12 +39,19 @@ std::string events_text(std::span<const eventlog::recorded_event> events) {
     return out + "]";
 }
 
+// Without its history a run proves nothing.
+[[noreturn]] void give_up(const char* action) {
+    fmt::print(stderr, "the history cannot be {}: {}\n", action,
+               std::generic_category().message(errno));
+    std::abort();
+}
+
 } // namespace
 
 history::history(const std::string& path)
     : fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
     if (fd_ < 0) {
-        std::abort();
+        give_up("opened");
     }
 }
 
@@ -55,7 +62,7 @@ history::~history() {
 void history::write(std::string line) {
     line += '\n';
     if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
-        std::abort();
+        give_up("written");
     }
 }
 
