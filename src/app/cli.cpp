@@ -155,6 +155,8 @@ void add_data_commands(CLI::App& app, parse& into) {
     CLI::App* rebuild = app.add_subcommand(
         "rebuild", "Makes the derived tables anew from the log; the server must not run");
     add_configuration(*rebuild, into.rebuild.config);
+    rebuild->add_flag("--other-log", into.rebuild.other_log,
+                      "Also when the tables were made from another event log: they are replaced");
     add_json(*rebuild, into.rebuild.json);
     rebuild->callback([&into] { into.chosen = [&into] { return run_rebuild(into.rebuild); }; });
     for (const key_flag& one : store_flags) {

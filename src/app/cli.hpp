@@ -47,6 +47,7 @@ struct check_options {
 
 struct rebuild_options {
     configuration config;
+    bool other_log = false; // the tables may be those of another log
     bool json = false;
 };
 [[nodiscard]] int run_rebuild(const rebuild_options& options);

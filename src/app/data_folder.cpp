@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <sys/file.h>
@@ -125,7 +124,10 @@ base::result<std::optional<std::string>> remote_address(const fs::path& folder) 
     }
     const auto text = base::read_small_file(file);
     if (text) {
-        return text->substr(0, text->find('\n'));
+        std::string address = text->substr(0, text->find('\n'));
+        const bool plain =
+            std::ranges::all_of(address, [](char c) { return c > ' ' && c < '\x7f'; });
+        return plain ? address : std::string(); // it goes to terminals
     }
     if (text.error().code == base::errc::too_large) { // it is none of ours
         return std::string();
@@ -219,11 +221,14 @@ base::status data_folder::check_embedded(const fs::path& folder, when_absent pol
         return base::fail(kept.error());
     }
     if (const auto& address = *kept) {
-        return base::fail(base::errc::mismatch,
-                          "The events of " + path.string() + " are in another event store (" +
-                              (address->empty() ? "its address is lost" : *address) +
-                              "), not in this folder. Name that store with --event-store, or "
-                              "another folder with --data.");
+        return base::fail(
+            base::errc::mismatch,
+            "The events of " + path.string() + " are in another event store (" +
+                (address->empty() ? "its address is lost" : *address) +
+                "), not in this folder. `serve`, `check`, `rebuild` and `stream read` "
+                "take that store (--event-store); other commands work on a log in "
+                "the data folder: use the tools of that store, or name another "
+                "folder with --data.");
     }
     if (policy == when_absent::refuse && !has_event_log(path)) {
         return base::fail(base::errc::not_found,
@@ -258,16 +263,18 @@ base::status data_folder::remember_remote(const std::string& address) const {
     } // what cannot be read is written anew
     // Whatever a power cut leaves of it: that it is there is what counts.
     const fs::path draft = path_ / (std::string(remote_file) + ".new");
-    std::ofstream(draft, std::ios::trunc) << address << '\n';
-    std::error_code failed;
-    if (fs::file_size(draft, failed) == address.size() + 1 && !failed) {
-        fs::rename(draft, path_ / remote_file, failed);
-        if (!failed) {
-            return {};
-        }
+    (void)::unlink(draft.c_str()); // whatever it is, it is not followed
+    const std::string text = address + '\n';
+    const int fd =
+        ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool kept = fd >= 0 && ::write(fd, text.data(), text.size()) == std::ssize(text);
+    kept = fd >= 0 && ::close(fd) == 0 && kept;
+    if (!kept || ::rename(draft.c_str(), (path_ / remote_file).c_str()) != 0) {
+        return base::fail(base::errc::unavailable, "which event store it uses cannot be written "
+                                                   "into " +
+                                                       path_.string() + ": " + words(errno));
     }
-    return base::fail(base::errc::unavailable,
-                      "which event store it uses cannot be written into " + path_.string());
+    return {};
 }
 
 data_folder::~data_folder() {

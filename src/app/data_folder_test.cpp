@@ -90,6 +90,14 @@ TEST_F(data_folders, that_its_events_are_in_a_remote_store_is_remembered) {
         EXPECT_EQ(refused.error().code, base::errc::mismatch);
         EXPECT_THAT(refused.error().message, HasSubstr("(esdb://farther:2113)"));
     }
+    std::ofstream(base_ / "precious") << "text";
+    fs::create_symlink(base_ / "precious", base_ / "d" / "event-store.new");
+    ASSERT_TRUE(folder->remember_remote("esdb://far:2113"));
+    EXPECT_EQ(fs::file_size(base_ / "precious"), 4u);
+    EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(base_ / "d" / "event-store")));
+    std::ofstream(base_ / "d" / "event-store", std::ios::trunc) << "\033[31mred\n";
+    EXPECT_THAT(data_folder::check_embedded(base_ / "d", when::make).error().message,
+                HasSubstr("its address is lost"));
     std::ofstream(base_ / "d" / "event-store", std::ios::trunc).close();
     EXPECT_FALSE(data_folder::check_embedded(base_ / "d", when::make)) << "also without an address";
     fs::create_directories(folder->events());

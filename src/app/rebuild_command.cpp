@@ -3,6 +3,7 @@
 #include "app/core.hpp"
 #include "app/tool.hpp"
 #include "game/catalog.hpp"
+#include "readmodel/leases.hpp"
 #include "readmodel/progress.hpp"
 #include "readmodel/rebuild.hpp"
 
@@ -23,8 +24,21 @@ void show_progress(const readmodel::rebuild_progress& at) {
     fmt::print(stderr, "\r{} events, {:.0f} %  ", at.events, 100.0 * part);
 }
 
-base::result<readmodel::rebuild_progress> rebuild_in(const data_folder& folder,
-                                                     const settings& options, bool show) {
+// The tables of another game are not replaced because a wrong store was named.
+base::status check_source(core& c) {
+    const auto foreign =
+        c.engine.run(readmodel::is_made_from_another(*c.database, c.store->identity()));
+    if (!foreign || !*foreign) {
+        return foreign ? base::status() : base::fail(foreign.error());
+    }
+    return base::fail(base::errc::mismatch,
+                      "The derived tables were made from another event log. If its events are in "
+                      "another event store, name that store. If the tables are to be made anew "
+                      "from this log, say so with --other-log.");
+}
+
+base::result<readmodel::rebuild_progress>
+rebuild_in(const data_folder& folder, const settings& options, bool other_log, bool show) {
     auto guardian = runtime::guardian::start({folder.lock_descriptor()});
     if (!guardian) {
         return base::fail(guardian.error());
@@ -35,6 +49,9 @@ base::result<readmodel::rebuild_progress> rebuild_in(const data_folder& folder,
         return base::fail(opened.error());
     }
     core& c = **opened;
+    if (auto right = other_log ? base::status() : check_source(c); !right) {
+        return base::fail(right.error());
+    }
     readmodel::progress applied;
     readmodel::projector_settings projector;
     projector.name = "rebuild-" + std::to_string(getpid());
@@ -67,7 +84,8 @@ int run_rebuild(const rebuild_options& options) {
     if (!folder) {
         return report(folder.error());
     }
-    const auto done = rebuild_in(**folder, *loaded, !options.json && isatty(2) != 0);
+    const auto done =
+        rebuild_in(**folder, *loaded, options.other_log, !options.json && isatty(2) != 0);
     if (!done) {
         return report(done.error());
     }

@@ -44,6 +44,14 @@ base::error beyond_head(base::position at, std::optional<base::position> head) {
             "beyond_head"};
 }
 
+awaitable<base::result<bool>> answer_of(postgres::database& database, postgres::query question) {
+    const auto found = co_await database.run(std::move(question));
+    if (!found) {
+        co_return base::fail(found.error());
+    }
+    co_return found->get<bool>(0, 0);
+}
+
 // As the store has it at this moment.
 awaitable<base::result<std::optional<base::position>>>
 last_position(eventstore::event_store& store) {
@@ -88,11 +96,15 @@ awaitable<base::result<bool>> is_made_from(postgres::database& database, base::l
     postgres::query q{"SELECT EXISTS (SELECT FROM projection_checkpoints WHERE log_id = $1::uuid "
                       "AND log_epoch = $2::integer)"};
     q.values.add(log.id).add(log.epoch);
-    const auto found = co_await database.run(std::move(q));
-    if (!found) {
-        co_return base::fail(found.error());
-    }
-    co_return found->get<bool>(0, 0);
+    return answer_of(database, std::move(q));
+}
+
+awaitable<base::result<bool>> is_made_from_another(postgres::database& database,
+                                                   base::log_identity log) {
+    postgres::query q{
+        "SELECT EXISTS (SELECT FROM projection_checkpoints WHERE log_id <> $1::uuid)"};
+    q.values.add(log.id);
+    return answer_of(database, std::move(q));
 }
 
 awaitable<base::result<std::vector<lease>>> acquire_leases(postgres::database& database,

@@ -36,6 +36,10 @@ awaitable<base::status> check_checkpoints(postgres::database& database,
 // Whether the read model, or a part of it, was made from `log`.
 awaitable<base::result<bool>> is_made_from(postgres::database& database, base::log_identity log);
 
+// Whether it was made from another log than `log`, whose epoch does not matter.
+awaitable<base::result<bool>> is_made_from_another(postgres::database& database,
+                                                   base::log_identity log);
+
 struct lease_request {
     std::string owner;
     base::log_identity log;

@@ -90,6 +90,8 @@ TEST_F(leases_test, which_log_the_read_model_was_made_from_is_known) {
     EXPECT_EQ(engine_.run(is_made_from(*db_, own)), true);
     EXPECT_EQ(engine_.run(is_made_from(*db_, {own.id, own.epoch + 1})), false);
     EXPECT_EQ(engine_.run(is_made_from(*db_, {base::uuid{}, own.epoch})), false);
+    EXPECT_EQ(engine_.run(is_made_from_another(*db_, {own.id, own.epoch + 1})), false);
+    EXPECT_EQ(engine_.run(is_made_from_another(*db_, {base::uuid{}, own.epoch})), true);
 }
 
 } // namespace
