@@ -134,9 +134,8 @@ void add_store_commands(CLI::App& app, parse& into) {
         "password", "Gives a user of the event store a new password, and shows it; the server must "
                     "not run");
     add_configuration(*password, to.config);
-    add_name(*password, "--login", "NAME", to.login,
-             "The user; made, as an administrator, if there is none")
-        ->default_str(to.login);
+    add_name(*password, "--login", "NAME", to.login, "The user")->default_str(to.login);
+    password->add_flag("--make", to.make, "Makes the user, as an administrator, if there is none");
     add_json(*password, to.json);
     password->callback(
         [&into] { into.chosen = [&into] { return run_store_password(into.store_password); }; });

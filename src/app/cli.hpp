@@ -34,6 +34,7 @@ struct serve_options {
 struct store_password_options {
     configuration config;
     std::string login = "admin";
+    bool make = false; // the user, if there is none
     bool json = false;
 };
 [[nodiscard]] int run_store_password(const store_password_options& options);

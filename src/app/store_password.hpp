@@ -9,6 +9,7 @@
 #include "eventstore/event_store.hpp"
 #include "runtime/engine.hpp"
 
+#include <cstdint>
 #include <string>
 
 namespace immortal::app {
@@ -18,12 +19,13 @@ struct given_password {
     bool is_new = false; // the user was made, as an administrator
 };
 
-// Gives the user a new random password, and enables it if it was disabled; makes an administrator
-// of that name where there is no such user. Nobody else may write the store meanwhile. Blocks; not
-// from the engine's threads. Errors: invalid_argument (no login name, or one that cannot be used
-// again), those of the store.
+enum class unknown_user : std::uint8_t { refuse, make_administrator };
+
+// Gives the user a new random password, and enables it if it was disabled. Nobody else may write
+// the store meanwhile. Blocks; not from the engine's threads. Errors: not_found (with `refuse`),
+// invalid_argument (no login name, or one that cannot be used again), those of the store.
 [[nodiscard]] base::result<given_password>
 give_password(runtime::engine& engine, eventstore::event_store& store, base::clock& clock,
-              base::random_source& random, std::string login);
+              base::random_source& random, std::string login, unknown_user policy);
 
 } // namespace immortal::app

@@ -13,8 +13,9 @@ protected:
     store_password_test() { engine_.start(); }
     ~store_password_test() override { engine_.stop(); }
 
-    base::result<given_password> give(std::string login) {
-        return give_password(engine_, *store_, clock_, random_, std::move(login));
+    base::result<given_password> give(std::string login,
+                                      unknown_user policy = unknown_user::refuse) {
+        return give_password(engine_, *store_, clock_, random_, std::move(login), policy);
     }
     // As the next start of the server would find it.
     template <typename Work>
@@ -66,7 +67,7 @@ TEST_F(store_password_test, a_disabled_user_is_let_in_again_with_its_groups) {
 }
 
 TEST_F(store_password_test, nobody_is_made_but_the_one_who_was_named) {
-    const auto given = give("li");
+    const auto given = give("li", unknown_user::make_administrator);
     ASSERT_TRUE(given) << given.error().message;
     with_users([&](esdb::user_directory& users, const auto& first) {
         EXPECT_FALSE(first) << "there is an administrator whose password was shown";
@@ -113,11 +114,12 @@ TEST_F(store_password_test, a_user_is_enabled_with_the_same_write) {
 }
 
 TEST_F(store_password_test, an_administrator_is_made_where_there_is_none) {
-    const auto first = give("admin"); // nobody yet
+    EXPECT_EQ(give("admin").error().code, base::errc::not_found) << "a name may be a slip";
+    const auto first = give("admin", unknown_user::make_administrator); // nobody yet
     ASSERT_TRUE(first) << first.error().message;
     EXPECT_TRUE(first->is_new);
     EXPECT_TRUE(is_let_in(first->user, "$admins"));
-    const auto other = give("li");
+    const auto other = give("li", unknown_user::make_administrator);
     ASSERT_TRUE(other) << other.error().message;
     EXPECT_TRUE(other->is_new);
     EXPECT_TRUE(is_let_in(other->user, "$admins"));
