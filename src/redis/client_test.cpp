@@ -201,6 +201,32 @@ TEST_F(client_test, a_server_that_stands_still_when_connected_to_is_told_as_such
     await_answer();
 }
 
+// A caller who has waited in vain gives the connection up before its own limit.
+TEST_F(client_test, a_server_that_a_caller_gave_up_is_told_as_one_that_does_not_answer) {
+    scratch_server server;
+    server.pause();
+    auto options = patient(server.uri());
+    options.command_timeout = milliseconds(200);
+    testing::internal::CaptureStderr();
+    open(options);
+    EXPECT_EQ(run({"PING"}).error().code, errc::timeout);
+    engine_.run(client_->stop()); // the line is written by then
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find("does not answer in time"), std::string::npos) << said;
+    EXPECT_EQ(said.find("does not let us in"), std::string::npos) << said;
+    server.resume();
+}
+
+TEST_F(client_test, a_server_that_refuses_says_so) {
+    const std::string port = free_port();
+    scratch_server server({"--port", port, "--bind", "127.0.0.1", "--requirepass", "s3cret"});
+    testing::internal::CaptureStderr();
+    open(patient("redis://:wrong@127.0.0.1:" + port));
+    EXPECT_EQ(run({"PING"}).error().code, errc::unavailable);
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find("does not let us in"), std::string::npos) << said;
+}
+
 // Answers that come too late do not become the answers of other commands.
 TEST_F(client_test, late_answers_find_nobody) {
     scratch_server server;

@@ -10,6 +10,14 @@ namespace {
 
 constexpr std::size_t read_size = 64u << 10;
 
+std::string_view why_not(bool connected, session::entry outcome) {
+    if (!connected) {
+        return "cannot connect";
+    }
+    return outcome == session::entry::refused ? "the server does not let us in"
+                                              : "the server has ended the connection";
+}
+
 } // namespace
 
 milliseconds back_off(unsigned failures) {
@@ -28,27 +36,30 @@ awaitable<bool> session::open(milliseconds limit) {
             self->close();
         }
     });
+    const auto begun = std::chrono::steady_clock::now();
     const bool connected = co_await transport_->connect();
-    const bool ready = connected && co_await log_in();
+    const entry outcome = connected ? co_await log_in() : entry::none;
     const bool in_time = limit_.cancel() > 0; // else close() has been, or will be, called
-    if (!ready || !in_time) {
-        if (in_time) {
-            base::log_warning("redis",
-                              connected ? "the server does not let us in" : "cannot connect",
-                              {{"server", to_.host}});
-        } else {
-            base::log_warning("redis",
-                              connected ? "connected, but the server does not answer in time"
-                                        : "cannot connect in time",
-                              {{"server", to_.host}, {"within_ms", limit.count()}});
-        }
-        close();
-        co_return false;
+    if (outcome == entry::granted && in_time) {
+        co_return true;
     }
-    co_return true;
+    if (outcome != entry::refused &&
+        (closed_ || !in_time)) { // at the limit, or because a caller has waited in vain
+        const auto waited =
+            std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
+        base::log_warning(
+            "redis",
+            connected ? "connected, but the server does not answer in time"
+                      : "cannot connect in time",
+            {{"server", to_.host}, {"within_ms", in_time ? waited.count() : limit.count()}});
+    } else {
+        base::log_warning("redis", why_not(connected, outcome), {{"server", to_.host}});
+    }
+    close();
+    co_return false;
 }
 
-awaitable<bool> session::log_in() {
+awaitable<session::entry> session::log_in() {
     std::vector<command> greeting;
     if (!to_.password.empty()) {
         greeting.push_back(to_.user.empty() ? command{"AUTH", to_.password}
@@ -63,19 +74,19 @@ awaitable<bool> session::log_in() {
         encode(c, bytes);
     }
     if (!co_await write(std::move(bytes))) {
-        co_return false;
+        co_return entry::none;
     }
     for (std::size_t i = 0; i < greeting.size(); ++i) {
         const auto answer = co_await read();
         if (!answer) {
-            co_return false;
+            co_return entry::none;
         }
         if (answer->is_error()) {
             base::log_warning("redis", "log-in refused", {{"answer", answer->text}});
-            co_return false;
+            co_return entry::refused;
         }
     }
-    co_return true;
+    co_return entry::granted;
 }
 
 awaitable<std::optional<reply>> session::read() {

@@ -12,6 +12,9 @@ namespace immortal::redis {
 // Everything on the strand. One reading and one writing coroutine at a time, which keep it alive.
 class session : public std::enable_shared_from_this<session> {
 public:
+    // What the server says to a log-in; none: no answer.
+    enum class entry { granted, refused, none };
+
     session(strand executor, const endpoint& to);
 
     // Connects and logs in, once. False: the log says why.
@@ -19,11 +22,14 @@ public:
     // The next reply; empty: the connection has ended.
     awaitable<std::optional<reply>> read();
     awaitable<bool> write(std::string bytes);
-    void close() { transport_->close(); }
+    void close() {
+        closed_ = true;
+        transport_->close();
+    }
     [[nodiscard]] base::steady_time last_heard() const { return last_heard_; }
 
 private:
-    awaitable<bool> log_in();
+    awaitable<entry> log_in();
 
     const endpoint to_;
     std::shared_ptr<transport> transport_;
@@ -31,6 +37,7 @@ private:
     reply_reader reader_;
     std::vector<char> buffer_;
     base::steady_time last_heard_{};
+    bool closed_ = false; // by this side
 };
 
 // How long to wait before trying again: 10 ms, doubling, to 1 s.
