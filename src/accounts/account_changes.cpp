@@ -21,9 +21,8 @@ struct account_row {
 };
 
 awaitable<base::result<account_row>> read_account(shared_state self, base::uuid id) {
-    const auto got = co_await self->with.database.run(
-        {"SELECT email, password_hash FROM users WHERE id = $1 AND is_active",
-         arguments().add(id)});
+    const auto got = co_await self->with.database.run(postgres::reading(
+        "SELECT email, password_hash FROM users WHERE id = $1 AND is_active", arguments().add(id)));
     if (!got) {
         co_return fail(got.error());
     }
@@ -146,15 +145,12 @@ awaitable<base::status> run_password_change(shared_state self, principal who, st
 
 awaitable<base::result<profile>> run_me(shared_state self, principal who) {
     const auto now = self->with.clock.now();
-    const auto got = co_await self->with.database.run(
-        {"SELECT u.username, u.email, u.role, u.created_at, u.last_login_at,"
-         " (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.epoch = u.session_epoch"
-         "   AND s.expires_at > $2 AND s.last_seen_at > $3)"
-         " FROM users u WHERE u.id = $1 AND u.is_active",
-         arguments()
-             .add(who.user_id)
-             .add(now)
-             .add(now - self->open_sessions.idle_limit(who.rank))});
+    const auto got = co_await self->with.database.run(postgres::reading(
+        "SELECT u.username, u.email, u.role, u.created_at, u.last_login_at,"
+        " (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.epoch = u.session_epoch"
+        "   AND s.expires_at > $2 AND s.last_seen_at > $3)"
+        " FROM users u WHERE u.id = $1 AND u.is_active",
+        arguments().add(who.user_id).add(now).add(now - self->open_sessions.idle_limit(who.rank))));
     if (!got) {
         co_return fail(got.error());
     }

@@ -32,10 +32,10 @@ awaitable<base::status> run_erasure(shared_state self, principal who) {
 
 awaitable<base::result<std::vector<pending_erasure>>> run_pending_erasures(shared_state self,
                                                                            base::uuid after) {
-    const auto got = co_await self->with.database.run(
-        {"SELECT id, erasure_requested_at FROM users WHERE erasure_requested_at IS NOT NULL"
-         " AND erasure_finished_at IS NULL AND id > $1::uuid ORDER BY id LIMIT 100",
-         arguments().add(after)});
+    const auto got = co_await self->with.database.run(postgres::reading(
+        "SELECT id, erasure_requested_at FROM users WHERE erasure_requested_at IS NOT NULL"
+        " AND erasure_finished_at IS NULL AND id > $1::uuid ORDER BY id LIMIT 100",
+        arguments().add(after)));
     if (!got) {
         co_return fail(got.error());
     }

@@ -72,9 +72,9 @@ find_request(shared_state self, std::string scope, std::string key, std::string 
     if (key.empty()) {
         co_return std::optional<base::json::value>{};
     }
-    const auto got = co_await self->with.database.run(
-        {"SELECT request_hash, response FROM account_requests WHERE scope = $1 AND key = $2",
-         postgres::arguments().add(scope).add(key)});
+    const auto got = co_await self->with.database.run(postgres::reading(
+        "SELECT request_hash, response FROM account_requests WHERE scope = $1 AND key = $2",
+        postgres::arguments().add(scope).add(key)));
     if (!got) {
         co_return fail(got.error());
     }

@@ -20,13 +20,14 @@ struct candidate {
 
 postgres::query by_name(const std::string& name) {
     if (name.find('@') != std::string::npos) {
-        return {"SELECT id, username, role, session_epoch, password_hash FROM users"
-                " WHERE lower(email) = lower($1) AND is_active",
-                arguments().add(name)};
+        return postgres::reading(
+            "SELECT id, username, role, session_epoch, password_hash FROM users"
+            " WHERE lower(email) = lower($1) AND is_active",
+            arguments().add(name));
     }
-    return {"SELECT id, username, role, session_epoch, password_hash FROM users"
-            " WHERE lower(username) = lower($1) AND is_active",
-            arguments().add(name)};
+    return postgres::reading("SELECT id, username, role, session_epoch, password_hash FROM users"
+                             " WHERE lower(username) = lower($1) AND is_active",
+                             arguments().add(name));
 }
 
 awaitable<base::result<std::optional<candidate>>> find(shared_state self, std::string name) {

@@ -69,7 +69,7 @@ awaitable<base::result<registration>> repeat(shared_state self, const request& a
         co_return fail(id.error());
     }
     const auto row = co_await self->with.database.run(
-        {"SELECT password_hash FROM users WHERE id = $1", arguments().add(*id)});
+        postgres::reading("SELECT password_hash FROM users WHERE id = $1", arguments().add(*id)));
     if (!row) {
         co_return fail(row.error());
     }
@@ -88,10 +88,10 @@ awaitable<base::result<registration>> repeat(shared_state self, const request& a
 // Cheaper than a hash; the unique indexes have the last word.
 awaitable<base::status> check_free(shared_state self, const request& asked) {
     const auto got = co_await self->with.database.run(
-        {"SELECT lower(username) = lower($1) FROM users"
-         " WHERE lower(username) = lower($1) OR lower(email) = lower($2)"
-         " ORDER BY 1 DESC LIMIT 1",
-         arguments().add(asked.username).add(asked.email)});
+        postgres::reading("SELECT lower(username) = lower($1) FROM users"
+                          " WHERE lower(username) = lower($1) OR lower(email) = lower($2)"
+                          " ORDER BY 1 DESC LIMIT 1",
+                          arguments().add(asked.username).add(asked.email)));
     if (!got) {
         co_return fail(got.error());
     }

@@ -163,11 +163,12 @@ awaitable<bool> sessions::confirmed_by_redis(std::string token_hash, principal w
 awaitable<base::result<std::optional<principal>>> sessions::load(std::string token_hash) {
     const auto as_of = with_.clock.steady_now();
     remembered_sessions all{with_.clock.now(), {}};
-    postgres::query q{"SELECT s.token_hash, s.id, s.last_seen_at, s.expires_at, u.id, u.username,"
-                      " u.role FROM sessions mine JOIN users u ON u.id = mine.user_id"
-                      " JOIN sessions s ON s.user_id = u.id AND s.epoch = u.session_epoch"
-                      " WHERE mine.token_hash = $1 AND u.is_active",
-                      arguments().add(token_hash)};
+    auto q = postgres::reading(
+        "SELECT s.token_hash, s.id, s.last_seen_at, s.expires_at, u.id, u.username,"
+        " u.role FROM sessions mine JOIN users u ON u.id = mine.user_id"
+        " JOIN sessions s ON s.user_id = u.id AND s.epoch = u.session_epoch"
+        " WHERE mine.token_hash = $1 AND u.is_active",
+        arguments().add(token_hash));
     q.timeout = database_limit;
     const auto got = co_await with_.database.run(std::move(q));
     if (!got) {

@@ -137,6 +137,48 @@ TEST(refusals, no_source_knows_another_one) {
     }
 }
 
+// Those of one word too.
+TEST(refusals, each_is_answered_by_some_source) {
+    std::string all;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(source_folder / "src")) {
+        const std::string name = entry.path().filename().string();
+        if ((name.ends_with(".cpp") || name.ends_with(".hpp")) && !name.ends_with("_test.cpp") &&
+            name != "refusals.cpp") {
+            all += content_of(entry.path());
+        }
+    }
+    for (const refusal& one : refusals()) {
+        EXPECT_TRUE(all.contains('"' + std::string(one.code) + '"')) << one.code;
+    }
+}
+
+// A statement that is no `reading` may answer unknown_outcome, which makes no sense for a query.
+TEST(refusals, statements_that_read_are_declared_as_such) {
+    const std::regex written("\\{\\s*\"(SELECT[^\"]*)");
+    const std::set<std::string> writing{"pg_notify", "create_monthly_partition",
+                                        "advance_checkpoints"};
+    std::size_t seen = 0;
+    for (const char* module : {"accounts", "app", "commands", "readmodel"}) {
+        for (const auto& entry :
+             std::filesystem::directory_iterator(source_folder / "src" / module)) {
+            const std::string name = entry.path().filename().string();
+            if (!name.ends_with(".cpp") || name.ends_with("_test.cpp")) {
+                continue;
+            }
+            const std::string text = content_of(entry.path());
+            for (std::sregex_iterator it(text.begin(), text.end(), written), end; it != end; ++it) {
+                const std::string statement = (*it)[1];
+                seen += 1;
+                EXPECT_TRUE(std::ranges::any_of(
+                    writing,
+                    [&](const std::string& function) { return statement.contains(function); }))
+                    << name << ": " << statement;
+            }
+        }
+    }
+    EXPECT_EQ(seen, writing.size());
+}
+
 TEST(refusals, kinds_and_reasons_become_codes_of_the_list) {
     for (int kind = 0; kind <= static_cast<int>(errc::internal); ++kind) {
         const errc code{static_cast<std::uint8_t>(kind)};

@@ -59,6 +59,24 @@ base::error explain_database(const std::string& uri, const base::error& problem)
                     "database, or let it create in the schema public and own the tables that "
                     "another role made there."};
     }
+    if (problem.reason == postgres::absent_database) {
+        return {problem.code, "PostgreSQL at " + place +
+                                  " has no database of that name. Create it, or mend postgres.uri "
+                                  "(--postgres)."};
+    }
+    if (problem.reason == postgres::wrong_password) {
+        return {problem.code,
+                "PostgreSQL at " + place +
+                    " does not know that role, or the password is wrong. Mend postgres.uri "
+                    "(--postgres)."};
+    }
+    if (problem.reason == postgres::refused_role) {
+        return {problem.code,
+                "PostgreSQL at " + place +
+                    " does not let that role in: it does not exist, may not log in or connect to "
+                    "that database, or pg_hba.conf does not admit it. Mend postgres.uri "
+                    "(--postgres), or the role."};
+    }
     return problem.code == base::errc::unavailable
                ? base::error{problem.code,
                              "PostgreSQL cannot be reached at " + place + ": " + problem.message}

@@ -112,7 +112,11 @@ bool connection::start(const settings& options) {
     const std::array<const char*, 8> values{
         options.uri.c_str(), "UTF8", "immortal", "30", "10", "3", "30000", nullptr};
     session_ = PQconnectStartParams(names.data(), values.data(), 1);
-    return session_ != nullptr && PQstatus(session_) != CONNECTION_BAD;
+    if (session_ == nullptr || PQstatus(session_) == CONNECTION_BAD) {
+        return false;
+    }
+    PQsetErrorVerbosity(session_, PQERRORS_VERBOSE); // libpq tells the SQLSTATE in no other way
+    return true;
 }
 
 awaitable<base::status> connection::fail_open(std::string_view why) {
@@ -120,7 +124,7 @@ awaitable<base::status> connection::fail_open(std::string_view why) {
         session_ != nullptr && PQstatus(session_) == CONNECTION_BAD ? PQerrorMessage(session_) : "";
     base::log_warning("postgres", "cannot connect", {{"why", why}, {"text", text}});
     close();
-    co_return fail(errc::unavailable, "the database cannot be reached; try again");
+    co_return fail(refusal_of_session(text));
 }
 
 awaitable<base::status> connection::handshake(base::steady_time deadline) {
@@ -137,6 +141,7 @@ awaitable<base::status> connection::handshake(base::steady_time deadline) {
         detach();
         state = PQconnectPoll(session_);
     }
+    PQsetErrorVerbosity(session_, PQERRORS_DEFAULT);
     co_return attach() ? base::status{} : co_await fail_open("no socket");
 }
 

@@ -42,7 +42,8 @@ public:
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
 
-    // Once. unavailable: the log says why.
+    // Once. unavailable, with a reason of sqlstate.hpp where the server refuses; the log has its
+    // text.
     awaitable<base::status> open();
 
     // Sends all statements and one Sync, and reads to the Sync's answer. Statements whose text is a

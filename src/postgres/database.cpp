@@ -64,6 +64,10 @@ base::status check(const std::vector<query>& queries) {
 
 constexpr std::size_t never = SIZE_MAX;
 
+bool only_reads(const std::vector<query>& queries) {
+    return std::ranges::all_of(queries, &query::reads);
+}
+
 // What became of statements that number `commits` (counted from 0) makes durable; `never`: none
 // does.
 std::optional<base::error> explain(const execution& done, std::size_t commits, pool& owner) {
@@ -99,6 +103,12 @@ bool healthy(const execution& done) {
     return !done.lost && !(done.error && spoils_connection(*done.error));
 }
 
+void note_answer(pool& owner, const execution& done) {
+    if (!done.lost) {
+        owner.note_answer();
+    }
+}
+
 awaitable<void> roll_back(lease& taken) {
     std::vector<statement> list{{rollback_text, nullptr}};
     const execution done = co_await taken->execute(
@@ -117,9 +127,11 @@ awaitable<outcome> run_in_pool(std::shared_ptr<pool> owner, std::vector<query> q
         list.insert(list.begin(), {begin_text, nullptr});
         list.push_back({commit_text, nullptr});
     }
-    const std::size_t commits = in_block ? list.size() - 1 : list.size(); // else the Sync does
+    const std::size_t durable = in_block ? list.size() - 1 : list.size(); // else the Sync does
+    const std::size_t commits = only_reads(queries) ? never : durable;
     execution done = co_await (*taken)->execute(std::move(list), deadline);
     taken->healthy = healthy(done);
+    note_answer(*owner, done);
     const auto failed = explain(done, commits, *owner);
     if (failed && in_block && taken->healthy) {
         co_await roll_back(*taken);
@@ -161,6 +173,7 @@ struct block {
     std::shared_ptr<pool> owner;
     lease taken;
     bool begun = false;
+    bool wrote = false;   // a statement may have changed something
     bool ended = false;   // COMMIT was sent, or the session was lost
     bool spoiled = false; // the session is of no further use
     std::optional<base::error> failed = std::nullopt;
@@ -192,10 +205,12 @@ awaitable<outcome> run_in_block(std::shared_ptr<block> self, std::vector<query> 
         list.push_back({commit_text, nullptr});
     }
     self->begun = true;
-    const std::size_t commits = ends ? list.size() - 1 : never;
+    self->wrote = self->wrote || !only_reads(queries);
+    const std::size_t commits = ends && self->wrote ? list.size() - 1 : never;
     execution done = co_await self->taken->execute(std::move(list),
                                                    self->owner->deadline_of(timeout_of(queries)));
     self->taken.healthy = ends && done.ok();
+    note_answer(*self->owner, done);
     if (auto failed = explain(done, commits, *self->owner)) {
         self->failed = std::move(*failed);
         self->spoiled = !healthy(done);
@@ -295,6 +310,10 @@ private:
 };
 
 } // namespace
+
+query reading(sql_text text, arguments values) {
+    return {text, std::move(values), milliseconds{0}, true};
+}
 
 std::unique_ptr<database> make_database(asio::any_io_executor executor, settings options,
                                         base::metrics& metrics) {

@@ -128,11 +128,14 @@ private:
 struct query {
     sql_text text;
     arguments values = {};
-    // Deadline of the whole call, waiting for a connection included; zero: the settings'. It acts
-    // on this side only; to let a statement run longer on the server, SET LOCAL statement_timeout
-    // in its transaction. Of the queries of one run_all the longest counts.
+    // Deadline of the whole call, waiting included; zero: the settings'. It acts on this side only:
+    // on the server SET LOCAL statement_timeout does. Of one run_all's queries the longest counts.
     milliseconds timeout{0};
+    bool reads = false; // changes nothing that outlives its transaction
 };
+
+// A query that only reads: when its answer is lost, nothing was done.
+[[nodiscard]] query reading(sql_text text, arguments values = {});
 
 // The rows of one statement; a value that outlives its connection.
 class rows {
@@ -180,7 +183,7 @@ public:
     virtual awaitable<base::result<std::vector<rows>>>
     run_all(std::vector<query> queries) = 0; // one round trip
     // Call at most once. unknown_outcome: the connection was lost, or the deadline passed, after
-    // COMMIT was sent.
+    // COMMIT was sent (unless all statements were readings).
     virtual awaitable<base::status> commit() = 0;
 };
 
@@ -193,11 +196,10 @@ public:
 // Errors, mapped from SQLSTATE in one place (sqlstate.cpp): already_exists (23505, 23P01; `reason`
 // is the constraint's name), not_found (23503, `reason` likewise), conflict (40001, 40P01, and
 // IM001, which our own SQL functions raise for a lost fence), invalid_argument (22xxx, 23502,
-// 23514), unavailable (no connection, or lost before COMMIT: nothing was done; with the reason
-// `missing_right` of sqlstate.hpp: the role may not do it), unknown_outcome
-// (the connection was lost, or the deadline passed, after COMMIT was sent; for run(), after the
-// statement was sent), timeout (nothing was done), exhausted, cancelled (stopped), internal
-// (anything else; the log has the text).
+// 23514), unavailable (no connection, or lost before COMMIT: nothing was done; reasons: see
+// sqlstate.hpp), unknown_outcome (lost, or the deadline passed, after COMMIT was sent, for run()
+// after the statement was; never of readings alone), timeout (nothing was done), exhausted,
+// cancelled (stopped), internal (anything else; the log has the text).
 class database {
 public:
     virtual ~database() = default;
@@ -208,7 +210,7 @@ public:
     // Takes a connection until the transaction is destroyed.
     virtual awaitable<base::result<std::unique_ptr<transaction>>> begin() = 0;
 
-    // The last attempt to reach the server succeeded; false before the first.
+    // Whether the newest sign of the server is an answer, and no failure to connect; first false.
     [[nodiscard]] virtual bool available() const = 0;
     // Refuses new work, gives running calls a second, then ends them, closes all connections.
     virtual awaitable<void> stop() = 0;

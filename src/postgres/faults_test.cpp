@@ -50,6 +50,101 @@ TEST_F(faults_test, a_server_that_lets_nobody_in_is_found_when_it_does) {
     scratch_.execute("DROP ROLE " + role);
 }
 
+// A role with which a test is let in, or is not.
+class guest {
+public:
+    explicit guest(const scratch_database& server)
+        : server_(server), name_("guest_" + std::to_string(::getpid())) {
+        server_.execute("CREATE ROLE " + name_ + " LOGIN");
+    }
+    ~guest() { server_.execute("DROP ROLE " + name_); }
+    guest(const guest&) = delete;
+    guest& operator=(const guest&) = delete;
+    void shut_out() { server_.execute("ALTER ROLE " + name_ + " NOLOGIN"); }
+    [[nodiscard]] std::string uri() const { return server_.uri() + " user=" + name_; }
+
+private:
+    const scratch_database& server_;
+    std::string name_;
+};
+
+TEST_F(faults_test, a_surviving_session_shows_that_the_server_is_there) {
+    guest visitor(scratch_);
+    settings options = defaults();
+    options.uri = visitor.uri();
+    options.connections_max = 2;
+    open(options);
+    auto block = begin();
+    ASSERT_TRUE(engine_.run(block->run({"SELECT 1"})));
+    visitor.shut_out(); // those who are in may stay
+    EXPECT_EQ(run({"SELECT 1"}).error().code, errc::unavailable);
+    EXPECT_FALSE(db_->available());
+    ASSERT_TRUE(engine_.run(block->run({"SELECT 1"})));
+    EXPECT_TRUE(db_->available());
+    ASSERT_TRUE(engine_.run(block->commit()));
+    block.reset();
+    EXPECT_EQ(number({"SELECT 1"}), 1);
+    EXPECT_TRUE(db_->available());
+    engine_.run(db_->stop());
+}
+
+// Nothing was sent on the session that was taken: it says nothing about the server.
+TEST_F(faults_test, a_session_without_an_answer_shows_nothing) {
+    guest visitor(scratch_);
+    settings options = defaults();
+    options.uri = visitor.uri();
+    options.connections_max = 2;
+    open(options);
+    auto block = begin();
+    visitor.shut_out();
+    EXPECT_EQ(run({"SELECT 1"}).error().code, errc::unavailable);
+    EXPECT_TRUE(engine_.run(block->commit()));
+    block.reset();
+    EXPECT_FALSE(db_->available());
+    engine_.run(db_->stop());
+}
+
+TEST_F(faults_test, why_no_session_comes_about_is_told) {
+    guest visitor(scratch_);
+    visitor.shut_out();
+    settings options = defaults();
+    options.uri = visitor.uri();
+    open(options);
+    for (int i = 0; i < 3; ++i) { // also while no attempt is made
+        EXPECT_EQ(run({"SELECT 1"}).error().reason, refused_role);
+    }
+    engine_.run(db_->stop());
+
+    options.uri = defaults().uri + " dbname=nowhere";
+    open(options);
+    for (int i = 0; i < 3; ++i) {
+        const auto got = run({"SELECT 1"});
+        EXPECT_EQ(got.error().code, errc::unavailable);
+        EXPECT_EQ(got.error().reason, absent_database);
+    }
+}
+
+TEST(refusal_of_session, knows_the_sqlstate_in_libpqs_text) {
+    const std::string begin = "connection to server at \"::1\", port 5432 failed: ";
+    const auto reason = [&](const std::string& text) {
+        const base::error told = refusal_of_session(begin + text);
+        EXPECT_EQ(told.code, errc::unavailable) << text;
+        return told.reason;
+    };
+    EXPECT_EQ(reason("FATAL:  28P01: password authentication failed for user \"li\"\n"),
+              wrong_password);
+    EXPECT_EQ(reason("FATAL:  28000: role \"li\" does not exist\n"), refused_role);
+    EXPECT_EQ(reason("FATAL:  42501: permission denied for database \"a\"\n"), refused_role);
+    EXPECT_EQ(reason("VERHÄNGNIS:  3D000: Datenbank »a« existiert nicht\nLOCATION:  x\n"),
+              absent_database);
+    EXPECT_EQ(reason("FATAL:  57P03: the database system is starting up\n"), "");
+    EXPECT_EQ(reason("FATAL:  XX000: a defect\n"), "");
+    EXPECT_EQ(reason("Connection refused\n"), "");
+    EXPECT_EQ(reason("FATAL:  28P0"), "");
+    EXPECT_EQ(reason("FATAL:  28000: role\n" + begin + "FATAL:  3D000: nowhere\n"),
+              absent_database);
+}
+
 TEST_F(faults_test, killed_idle_sessions_are_replaced_without_an_error) {
     open();
     for (int i = 0; i < 5; ++i) {
@@ -219,6 +314,36 @@ TEST_F(faults_test, the_deadline_of_a_call_holds_on_this_side) {
     query within{"SELECT pg_sleep(60)"};
     within.timeout = milliseconds(300);
     EXPECT_EQ(engine_.run(block->run(std::move(within))).error().code, errc::timeout);
+    kill_sessions();
+}
+
+// Nothing can have been done, so the caller need not find out.
+TEST_F(faults_test, a_reading_has_no_unknown_outcome) {
+    open();
+    const auto slow = [] {
+        query q = reading("SELECT pg_sleep(60)");
+        q.timeout = milliseconds(300);
+        return q;
+    };
+    EXPECT_EQ(run(slow()).error().code, errc::timeout);
+    std::vector<query> two;
+    two.push_back(reading("SELECT 1"));
+    two.push_back(slow());
+    EXPECT_EQ(run_all(std::move(two)).error().code, errc::timeout);
+    kill_sessions();
+
+    auto call = boost::asio::co_spawn(engine_.executor(), db_->run(reading("SELECT pg_sleep(61)")),
+                                      boost::asio::use_future);
+    await_statement("%pg_sleep(61)%");
+    kill_sessions();
+    EXPECT_EQ(call.get().error().code, errc::unavailable);
+
+    std::vector<query> mixed;
+    mixed.push_back(reading("SELECT 1"));
+    mixed.push_back({"CREATE TABLE t (n int)"});
+    mixed.push_back({"SELECT pg_sleep(60)"});
+    mixed.back().timeout = milliseconds(300);
+    EXPECT_EQ(run_all(std::move(mixed)).error().code, errc::unknown_outcome);
     kill_sessions();
 }
 

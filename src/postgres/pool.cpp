@@ -142,24 +142,37 @@ awaitable<base::result<lease>> pool::wait_in_line(base::steady_time deadline) {
 awaitable<base::result<lease>> pool::open_new() {
     if (clock::now() < retry_at_) {
         give_up_slot();
-        co_return fail(errc::unavailable, "the database cannot be reached; try again");
+        co_return fail(last_failure_.value_or(
+            base::error{errc::unavailable, "the database cannot be reached; try again"}));
     }
     auto fresh = std::make_shared<connection>(strand_, options_);
     in_use_.push_back(fresh); // so that stop() ends the attempt
     const base::status opened = co_await fresh->open();
     std::erase(in_use_, fresh);
     if (!opened || stopped_) {
-        available_ = available_ && opened.has_value();
-        retry_at_ = clock::now() + back_off(failures_++);
+        if (!opened) {
+            note_failure(opened.error());
+        }
         give_up_slot();
         co_return opened ? stopping() : fail(opened.error());
     }
+    note_answer();
+    failures_ = 0;
+    last_failure_.reset();
+    change_connections(1);
+    co_return hand_out(std::move(fresh));
+}
+
+void pool::note_failure(base::error why) {
+    available_ = false;
+    retry_at_ = clock::now() + back_off(failures_++);
+    last_failure_ = std::move(why);
+}
+
+void pool::note_answer() {
     if (!available_.exchange(true)) {
         base::log_info("postgres", "connected");
     }
-    failures_ = 0;
-    change_connections(1);
-    co_return hand_out(std::move(fresh));
 }
 
 // The slot goes to the first in line, who tries anew (and fails at once while the server is away).

@@ -44,6 +44,9 @@ public:
     // Errors: unavailable, exhausted, timeout, cancelled.
     awaitable<base::result<lease>> acquire(base::steady_time deadline);
     void release(std::shared_ptr<connection> back, bool healthy);
+    // A session has had an answer, so the server can be reached. New connections are tried no
+    // sooner.
+    void note_answer();
     // Refuses new work; waits for leases until `grace` has passed, aborts the rest.
     awaitable<void> stop(milliseconds grace);
     // Refuses new work and ends what is under way.
@@ -78,6 +81,7 @@ private:
     void change_connections(double by);
     awaitable<base::result<lease>> wait_in_line(base::steady_time deadline);
     awaitable<base::result<lease>> open_new();
+    void note_failure(base::error why);
     void give_up_slot();
     lease hand_out(std::shared_ptr<connection> taken);
 
@@ -89,6 +93,7 @@ private:
     std::size_t slots_ = 0; // connections and attempts to make one
     unsigned failures_ = 0;
     base::steady_time retry_at_{};
+    std::optional<base::error> last_failure_; // of an attempt to connect
     base::steady_time missing_right_logged_{};
     bool stopped_ = false;
     boost::asio::steady_timer drained_;

@@ -19,8 +19,18 @@ struct server_error {
 // `reason` of the error when the role may not do it, or may use no schema (unavailable).
 inline constexpr std::string_view missing_right = "database_right";
 
+// `reason` of the error when no session comes about (unavailable): the password does not fit the
+// role, the role is unknown or may not enter, there is no such database.
+inline constexpr std::string_view wrong_password = "database_password";
+inline constexpr std::string_view refused_role = "database_role";
+inline constexpr std::string_view absent_database = "database_absent";
+
 // `reason` of the error is the constraint's name where one was violated.
 [[nodiscard]] base::error to_error(const server_error& from);
+
+// Why no session came about; always unavailable. `text` is libpq's, with PQERRORS_VERBOSE; of
+// several servers the last one that gave a SQLSTATE counts.
+[[nodiscard]] base::error refusal_of_session(std::string_view text);
 
 // True when the session is of no further use: its prepared statements are stale, or the server has
 // become a read-only replica.

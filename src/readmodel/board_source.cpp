@@ -36,7 +36,7 @@ struct open_snapshot {
 
 awaitable<base::result<std::vector<cache::score_change>>>
 next_page(std::shared_ptr<open_snapshot> from) {
-    postgres::query q{page_statement(from->which)};
+    auto q = postgres::reading(page_statement(from->which));
     q.values.add(from->after).add(page_rows);
     const auto rows = co_await from->transaction->run(std::move(q));
     if (!rows) {
@@ -64,12 +64,12 @@ open_board_snapshot(postgres::database& database, board which) {
     }
     auto opened = std::make_shared<open_snapshot>(std::move(*begun), which, base::uuid{});
     if (const auto level = co_await opened->transaction->run(
-            {"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"});
+            postgres::reading("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
         !level) {
         co_return base::fail(level.error());
     }
-    const auto rows = co_await opened->transaction->run(
-        {"SELECT COALESCE(position, 0) FROM projection_checkpoints ORDER BY partition"});
+    const auto rows = co_await opened->transaction->run(postgres::reading(
+        "SELECT COALESCE(position, 0) FROM projection_checkpoints ORDER BY partition"));
     if (!rows) {
         co_return base::fail(rows.error());
     }

@@ -289,12 +289,12 @@ awaitable<base::status> check_log(run_state& run, std::uint64_t players, const r
 awaitable<base::status> check_strangers(run_state& run) {
     base::uuid after;
     for (;;) {
-        postgres::query q{"SELECT id FROM (SELECT id FROM players "
-                          "UNION SELECT player_id FROM player_statistics_totals "
-                          "UNION SELECT player_id FROM player_techniques "
-                          "UNION SELECT player_id FROM cultivation_records "
-                          "UNION SELECT owner FROM due_commands) o "
-                          "WHERE id > $1::uuid ORDER BY id LIMIT 1000"};
+        auto q = postgres::reading("SELECT id FROM (SELECT id FROM players "
+                                   "UNION SELECT player_id FROM player_statistics_totals "
+                                   "UNION SELECT player_id FROM player_techniques "
+                                   "UNION SELECT player_id FROM cultivation_records "
+                                   "UNION SELECT owner FROM due_commands) o "
+                                   "WHERE id > $1::uuid ORDER BY id LIMIT 1000");
         q.values.add(after);
         const auto rows = co_await run.uses.database.run(std::move(q));
         if (!rows) {
@@ -324,7 +324,8 @@ awaitable<base::result<std::uint64_t>> prepare(run_state& run) {
         co_return base::fail(std::move(parked.error()));
     }
     run.parked = std::move(*parked);
-    const auto count = co_await run.uses.database.run({"SELECT count(*) FROM players"});
+    const auto count =
+        co_await run.uses.database.run(postgres::reading("SELECT count(*) FROM players"));
     if (!count) {
         co_return base::fail(count.error());
     }

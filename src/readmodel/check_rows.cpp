@@ -12,15 +12,15 @@ namespace {
 using base::json::object;
 
 postgres::query by_ids(postgres::sql_text text, const std::vector<base::uuid>& ids) {
-    postgres::query q{text};
+    auto q = postgres::reading(text);
     q.values.add_array(ids);
     return q;
 }
 
 std::vector<postgres::query> page_statements(const std::vector<base::uuid>& players) {
     std::vector<postgres::query> all;
-    all.push_back({"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"});
-    all.push_back({"SELECT partition, position FROM projection_checkpoints"});
+    all.push_back(postgres::reading("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
+    all.push_back(postgres::reading("SELECT partition, position FROM projection_checkpoints"));
     all.push_back(by_ids("SELECT " IMMORTAL_PLAYER_COLUMNS ", p.level_position, p.wealth, "
                          "p.wealth_position FROM players p WHERE p.id = ANY($1::uuid[])",
                          players));

@@ -22,9 +22,9 @@ struct checkpoint_poller::state {
 namespace {
 
 awaitable<void> poll_once(postgres::database& database, progress& target, base::log_identity log) {
-    postgres::query q{"SELECT partition, position FROM projection_checkpoints "
-                      "WHERE log_id = $1::uuid AND log_epoch = $2::integer "
-                      "AND position IS NOT NULL"};
+    auto q = postgres::reading("SELECT partition, position FROM projection_checkpoints "
+                               "WHERE log_id = $1::uuid AND log_epoch = $2::integer "
+                               "AND position IS NOT NULL");
     q.values.add(log.id).add(static_cast<std::int64_t>(log.epoch));
     const auto found = co_await database.run(std::move(q));
     if (!found) {

@@ -5,9 +5,9 @@
 namespace immortal::readmodel {
 
 awaitable<base::result<std::vector<dead_letter>>> list_dead_letters(postgres::database& database) {
-    const auto rows = co_await database.run(
-        {"SELECT owner, position, event_id, event_type, stream, error, state, parked_at "
-         "FROM dead_letters ORDER BY position, owner LIMIT 1000"});
+    const auto rows = co_await database.run(postgres::reading(
+        "SELECT owner, position, event_id, event_type, stream, error, state, parked_at "
+        "FROM dead_letters ORDER BY position, owner LIMIT 1000"));
     if (!rows) {
         co_return base::fail(rows.error());
     }
@@ -49,8 +49,8 @@ awaitable<base::status> skip_dead_letter(postgres::database& database, base::uui
 
 awaitable<base::result<parking>> load_parking(postgres::database& database,
                                               std::vector<std::int64_t> partitions) {
-    postgres::query q{"SELECT owner, position, state FROM dead_letters "
-                      "WHERE partition = ANY($1::smallint[])"};
+    auto q = postgres::reading("SELECT owner, position, state FROM dead_letters "
+                               "WHERE partition = ANY($1::smallint[])");
     q.values.add_array(partitions);
     const auto rows = co_await database.run(std::move(q));
     if (!rows) {
@@ -71,9 +71,10 @@ awaitable<base::result<parking>> load_parking(postgres::database& database,
 
 awaitable<base::result<std::vector<base::uuid>>>
 load_replay_requests(postgres::database& database, std::vector<std::int64_t> partitions) {
-    postgres::query q{"SELECT DISTINCT owner FROM dead_letters "
-                      "WHERE partition = ANY($1::smallint[]) AND state IN ('retry', 'skip') "
-                      "ORDER BY owner LIMIT 16"};
+    auto q =
+        postgres::reading("SELECT DISTINCT owner FROM dead_letters "
+                          "WHERE partition = ANY($1::smallint[]) AND state IN ('retry', 'skip') "
+                          "ORDER BY owner LIMIT 16");
     q.values.add_array(partitions);
     const auto rows = co_await database.run(std::move(q));
     if (!rows) {

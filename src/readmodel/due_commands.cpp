@@ -9,13 +9,13 @@ std::string key_of(const due_command& due) {
 boost::asio::awaitable<base::result<std::vector<due_command>>>
 load_due(postgres::database& database, job_fence held, base::utc_time now,
          std::optional<due_cursor> after, std::size_t count_max) {
-    postgres::query q{
+    auto q = postgres::reading(
         "SELECT thing, revision, owner, command, due_at, position FROM due_commands "
         "WHERE due_at <= $1::timestamptz "
         "AND ($2::timestamptz IS NULL OR (due_at, thing) > ($2::timestamptz, $3::text)) "
         "AND EXISTS (SELECT FROM job_leases WHERE job = $4::text AND lease_owner = $5::text "
         "AND lease_epoch = $6::bigint AND lease_until > clock_timestamp()) "
-        "ORDER BY due_at, thing LIMIT $7::bigint"};
+        "ORDER BY due_at, thing LIMIT $7::bigint");
     q.values.add(now);
     q.values.add(after ? std::optional(after->due_at) : std::nullopt);
     q.values.add(after ? after->thing : std::string());

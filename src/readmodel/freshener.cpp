@@ -212,11 +212,11 @@ awaitable<void> add_statistics(state& s, const pending_changes& from,
                           totals->second, from.to, out, scores);
     }
     for (auto& ids : in_chunks(unknown)) {
-        postgres::query q{"SELECT (SELECT min(position) FROM projection_checkpoints), "
-                          "p.id, " IMMORTAL_TOTALS_COLUMNS ", " IMMORTAL_PLAYER_COLUMNS
-                          " FROM players p "
-                          "LEFT JOIN player_statistics_totals t ON t.player_id = p.id "
-                          "WHERE p.id = ANY($1::uuid[])"};
+        auto q = postgres::reading("SELECT (SELECT min(position) FROM projection_checkpoints), "
+                                   "p.id, " IMMORTAL_TOTALS_COLUMNS ", " IMMORTAL_PLAYER_COLUMNS
+                                   " FROM players p "
+                                   "LEFT JOIN player_statistics_totals t ON t.player_id = p.id "
+                                   "WHERE p.id = ANY($1::uuid[])");
         q.values.add_array(ids);
         const auto rows = co_await s.database.run(std::move(q));
         if (!rows) {
@@ -236,11 +236,11 @@ awaitable<void> add_statistics(state& s, const pending_changes& from,
 awaitable<void> add_techniques(state& s, const pending_changes& from,
                                std::vector<cache::fresh_entry>& out) {
     for (auto& ids : in_chunks(from.techniques)) {
-        postgres::query q{"SELECT k.player_id, " IMMORTAL_TECHNIQUE_COLUMNS
-                          " FROM player_techniques k "
-                          "LEFT JOIN techniques c ON c.technique_id = k.technique_id "
-                          "WHERE k.player_id = ANY($1::uuid[]) "
-                          "ORDER BY k.player_id, k.technique_id COLLATE \"C\""};
+        auto q = postgres::reading("SELECT k.player_id, " IMMORTAL_TECHNIQUE_COLUMNS
+                                   " FROM player_techniques k "
+                                   "LEFT JOIN techniques c ON c.technique_id = k.technique_id "
+                                   "WHERE k.player_id = ANY($1::uuid[]) "
+                                   "ORDER BY k.player_id, k.technique_id COLLATE \"C\"");
         q.values.add_array(ids);
         const auto rows = co_await s.database.run(std::move(q));
         if (!rows) {

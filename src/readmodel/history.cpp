@@ -170,8 +170,8 @@ awaitable<base::result<answer<queries::history_page>>>
 queries::history(base::uuid player, std::optional<base::revision> before, std::size_t limit) {
     if (limit < 1 || limit > static_cast<std::size_t>(page_size_max)) {
         co_return base::fail(base::errc::invalid_argument,
-                             "`limit` must be from 1 to " + std::to_string(page_size_max) + ".", {},
-                             "limit");
+                             "`limit` must be from 1 to " + std::to_string(page_size_max) + ".",
+                             "invalid_parameter", "limit");
     }
     const std::string stream = game::player::stream_of(player);
     answer<history_page> out;

@@ -68,8 +68,9 @@ last_position(eventstore::event_store& store) {
 awaitable<base::status> check_checkpoints(postgres::database& database,
                                           eventstore::event_store& store) {
     const base::log_identity log = store.identity();
-    postgres::query q{"SELECT log_id IS NULL OR (log_id = $1::uuid AND log_epoch = $2::integer), "
-                      "position FROM projection_checkpoints"};
+    auto q = postgres::reading(
+        "SELECT log_id IS NULL OR (log_id = $1::uuid AND log_epoch = $2::integer), "
+        "position FROM projection_checkpoints");
     q.values.add(log.id).add(log.epoch);
     const auto found = co_await database.run(std::move(q));
     if (!found) {
@@ -93,16 +94,17 @@ awaitable<base::status> check_checkpoints(postgres::database& database,
 }
 
 awaitable<base::result<bool>> is_made_from(postgres::database& database, base::log_identity log) {
-    postgres::query q{"SELECT EXISTS (SELECT FROM projection_checkpoints WHERE log_id = $1::uuid "
-                      "AND log_epoch = $2::integer)"};
+    auto q = postgres::reading(
+        "SELECT EXISTS (SELECT FROM projection_checkpoints WHERE log_id = $1::uuid "
+        "AND log_epoch = $2::integer)");
     q.values.add(log.id).add(log.epoch);
     return answer_of(database, std::move(q));
 }
 
 awaitable<base::result<bool>> is_made_from_another(postgres::database& database,
                                                    base::log_identity log) {
-    postgres::query q{
-        "SELECT EXISTS (SELECT FROM projection_checkpoints WHERE log_id <> $1::uuid)"};
+    auto q = postgres::reading(
+        "SELECT EXISTS (SELECT FROM projection_checkpoints WHERE log_id <> $1::uuid)");
     q.values.add(log.id);
     return answer_of(database, std::move(q));
 }
@@ -164,8 +166,8 @@ awaitable<base::result<fence_state>> read_fence(postgres::database& database,
                                                 std::vector<lease> leases, base::position to) {
     // FOR UPDATE waits for a transaction of ours that the server may still be working on.
     const auto found = co_await database.run(
-        {"SELECT partition, lease_epoch, position FROM projection_checkpoints "
-         "ORDER BY partition FOR UPDATE"});
+        postgres::reading("SELECT partition, lease_epoch, position FROM projection_checkpoints "
+                          "ORDER BY partition FOR UPDATE"));
     if (!found) {
         co_return base::fail(found.error());
     }

@@ -32,7 +32,7 @@ base::status check_source(const postgres::rows& rows) {
 }
 
 postgres::query with_log(postgres::sql_text text, const base::log_identity& log) {
-    postgres::query q{text};
+    auto q = postgres::reading(text);
     q.values.add(log.id).add(log.epoch);
     return q;
 }
@@ -227,8 +227,8 @@ awaitable<base::result<answer<std::vector<player_view>>>> queries::players_of(ba
 
 awaitable<base::result<std::vector<base::uuid>>> queries::named_players_of(base::uuid user,
                                                                            base::uuid after) {
-    postgres::query q{"SELECT id FROM players WHERE user_id = $1::uuid AND name <> '' "
-                      "AND id > $2::uuid ORDER BY id LIMIT $3::bigint"};
+    auto q = postgres::reading("SELECT id FROM players WHERE user_id = $1::uuid AND name <> '' "
+                               "AND id > $2::uuid ORDER BY id LIMIT $3::bigint");
     q.values.add(user).add(after).add(page_size_max);
     const auto rows = co_await database_.run(std::move(q));
     if (!rows) {
@@ -245,12 +245,12 @@ awaitable<base::result<answer<std::vector<rank_view>>>>
 queries::leaderboard(board which, std::int64_t limit, std::int64_t offset) {
     if (limit < 1 || limit > page_size_max) {
         co_return base::fail(base::errc::invalid_argument,
-                             "`limit` must be from 1 to " + std::to_string(page_size_max) + ".", {},
-                             "limit");
+                             "`limit` must be from 1 to " + std::to_string(page_size_max) + ".",
+                             "invalid_parameter", "limit");
     }
     if (offset < 0) {
-        co_return base::fail(base::errc::invalid_argument, "`offset` must not be negative.", {},
-                             "offset");
+        co_return base::fail(base::errc::invalid_argument, "`offset` must not be negative.",
+                             "invalid_parameter", "offset");
     }
     auto q = with_log(statements_of(which).page, store_.identity());
     q.values.add(limit).add(offset);
