@@ -53,7 +53,14 @@ method to_method(http::verb verb) {
     }
 }
 
-// Fields that may stand only once, as bits.
+constexpr framing_error repeated_header{400, "repeated_header",
+                                        "A header field that may stand once is repeated."};
+constexpr framing_error bad_content_length{400, "bad_content_length",
+                                           "The Content-Length field is malformed."};
+constexpr framing_error bad_framing{400, "bad_framing",
+                                    "Content-Length and Transfer-Encoding contradict each other."};
+
+// Fields that the parser has met, as bits.
 enum seen : unsigned {
     seen_host = 1,
     seen_authorization = 2,
@@ -61,6 +68,7 @@ enum seen : unsigned {
     seen_idempotency_key = 8,
     seen_content_length = 16,
     seen_expect = 32,
+    seen_transfer_encoding = 64,
 };
 
 class strict_parser final : public http::basic_parser<true> {
@@ -71,20 +79,23 @@ public:
         body_limit(limits.body_size_max);
     }
 
+    // Why it stopped with `ec`.
+    [[nodiscard]] framing_error explain(const error_code& ec) const;
+
     bool expects_continue = false;
     bool header_complete = false;
     std::string forwarded;
-    framing_error refusal;
 
 private:
     void refuse(error_code& ec, unsigned status, std::string_view code, std::string_view detail) {
-        refusal = {status, code, detail};
+        refusal_ = {status, code, detail};
         ec = http::error::bad_field;
     }
 
     bool once(seen what, error_code& ec) {
         if ((seen_ & what) != 0) {
-            refuse(ec, 400, "repeated_header", "A header field that may stand once is repeated.");
+            refusal_ = repeated_header;
+            ec = http::error::bad_field;
             return false;
         }
         seen_ |= what;
@@ -131,6 +142,7 @@ private:
             }
             return;
         case http::field::transfer_encoding:
+            seen_ |= seen_transfer_encoding;
             if (version_ < 11 || !equals_ignoring_case(value, "chunked")) {
                 refuse(ec, 400, "bad_transfer_encoding",
                        "The only transfer encoding accepted is \"chunked\", in HTTP/1.1.");
@@ -138,7 +150,8 @@ private:
             return;
         case http::field::content_length:
             if (once(seen_content_length, ec) && !all_digits(value)) {
-                refuse(ec, 400, "bad_content_length", "The Content-Length field is malformed.");
+                refusal_ = bad_content_length;
+                ec = http::error::bad_field;
             }
             return;
         case http::field::authorization:
@@ -223,6 +236,7 @@ private:
     int version_ = 11;
     unsigned seen_ = 0;
     std::size_t fields_ = 0;
+    framing_error refusal_;
 };
 
 framing_error describe(const error_code& ec) {
@@ -235,11 +249,24 @@ framing_error describe(const error_code& ec) {
     if (ec == http::error::bad_version) {
         return {400, "bad_version", "The HTTP version is malformed or not supported."};
     }
-    if (ec == http::error::bad_transfer_encoding || ec == http::error::bad_content_length ||
-        ec == http::error::multiple_content_length) {
-        return {400, "bad_framing", "Content-Length and Transfer-Encoding contradict each other."};
-    }
     return {400, "malformed_request", "The request is not well-formed HTTP/1.1."};
+}
+
+// Beast judges the two fields of the framing before on_field_impl() sees them.
+framing_error strict_parser::explain(const error_code& ec) const {
+    if (!refusal_.code.empty()) {
+        return refusal_;
+    }
+    if (ec == http::error::multiple_content_length) {
+        return repeated_header;
+    }
+    if (ec == http::error::bad_content_length) {
+        return (seen_ & seen_transfer_encoding) != 0 ? bad_framing : bad_content_length;
+    }
+    if (ec == http::error::bad_transfer_encoding) {
+        return (seen_ & seen_content_length) != 0 ? bad_framing : repeated_header;
+    }
+    return describe(ec);
 }
 
 } // namespace
@@ -297,7 +324,7 @@ request_parser::progress request_parser::impl::put(std::string_view bytes, std::
             break;
         }
         if (ec) {
-            return fail(parser->refusal.code.empty() ? describe(ec) : parser->refusal);
+            return fail(parser->explain(ec));
         }
         if (parser->is_done()) {
             return progress::done;

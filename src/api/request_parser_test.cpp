@@ -132,6 +132,29 @@ TEST(request_parser, takes_a_last_chunk_in_any_pieces) {
     }
 }
 
+TEST(request_parser, says_what_is_wrong_with_the_framing) {
+    const auto code = [](const std::string& fields) {
+        request_parser parser({});
+        std::size_t consumed = 0;
+        EXPECT_EQ(parser.put("POST /a HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n", consumed),
+                  progress::failed)
+            << fields;
+        return std::string(parser.error().code);
+    };
+    const std::string length = "Content-Length: ";
+    const std::string encoding = "Transfer-Encoding: chunked\r\n";
+    for (const char* bad :
+         {"x", "-1", "+1", "1 2", "0x3", "1.0", "", "99999999999999999999999", "3,3"}) {
+        EXPECT_EQ(code(length + bad + "\r\n"), "bad_content_length") << bad;
+    }
+    EXPECT_EQ(code(length + "3\r\n" + encoding), "bad_framing");
+    EXPECT_EQ(code(encoding + length + "3\r\n"), "bad_framing");
+    EXPECT_EQ(code(length + "3\r\n" + length + "3\r\n"), "repeated_header");
+    EXPECT_EQ(code(length + "3\r\n" + length + "4\r\n"), "repeated_header");
+    EXPECT_EQ(code(encoding + encoding), "repeated_header");
+    EXPECT_EQ(code("Transfer-Encoding: gzip\r\n"), "bad_transfer_encoding");
+}
+
 TEST(request_parser, is_used_again_after_reset) {
     request_parser parser({});
     for (const std::string& text : {seeds()[1], seeds()[0], seeds()[2]}) {

@@ -25,6 +25,12 @@ commands::role to_command_role(accounts::role rank) {
 
 } // namespace
 
+base::error wrong_body(base::error from) {
+    return from.field.empty() ? base::error{errc::invalid_argument,
+                                            "The body must be a JSON object.", "invalid_request"}
+                              : std::move(from);
+}
+
 awaitable<result<answer>> run_command(const services& uses, call& c, commands::game_command what) {
     const commands::actor who{c.who->user_id, to_command_role(c.who->rank)};
     auto done = co_await uses.commands.execute(who, c.idempotency_key, std::move(what));

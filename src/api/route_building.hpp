@@ -26,13 +26,16 @@ using body_handler = awaitable<base::result<answer>> (*)(const services& uses, c
     return [&uses, handle](call& c) { return handle(uses, c); };
 }
 
+// What a body that cannot be decoded is told: a fault that lies in no field is the body's own.
+[[nodiscard]] base::error wrong_body(base::error from);
+
 // The body is decoded, unknown fields refused, before the handler is called.
 template <typename Body>
 [[nodiscard]] route_handler bind(const services& uses, body_handler<Body> handle) {
     return [&uses, handle](call& c) {
         auto body = base::decode<Body>(c.body, base::unknown_fields::refused);
         if (!body) {
-            return refused(std::move(body.error()));
+            return refused(wrong_body(std::move(body.error())));
         }
         return handle(uses, c, std::move(*body));
     };

@@ -159,7 +159,9 @@ TEST_F(routes_test, malformed_bodies_are_refused) {
         EXPECT_EQ(stack->ask(call).status, 400u) << label(row);
         for (const char* bad : {"[]", "7", "null", "\"text\"", "true"}) {
             call.body = bad;
-            EXPECT_EQ(stack->ask(call).status, 422u) << label(row) << " " << bad;
+            const raw_answer got = stack->ask(call);
+            EXPECT_EQ(got.status, 422u) << label(row) << " " << bad;
+            EXPECT_EQ(member(got, "code"), "invalid_request") << label(row) << " " << bad;
         }
         call.body = "{}" + std::string(70'000, ' ');
         EXPECT_EQ(stack->ask(call).status, 413u) << label(row);
@@ -270,6 +272,14 @@ TEST_F(routes_test, unknown_and_wrong_parameters_are_refused) {
                 EXPECT_TRUE(got.status == 422 || got.status == 400)
                     << label(row) << call.target << got.status << got.body;
             }
+            if (rule.name == "after" || rule.name == "at") { // beyond the end of the log
+                call.target = path + "?" + rule.name + "=999999999" +
+                              (plain.ends_with("?mine") ? "&mine" : "");
+                const raw_answer got = stack->ask(call);
+                EXPECT_EQ(got.status, 422u) << label(row) << got.body;
+                EXPECT_EQ(member(got, "code"), "invalid_parameter") << label(row);
+                EXPECT_EQ(member(got, "field"), rule.name) << label(row);
+            }
         }
     }
 }
@@ -313,6 +323,14 @@ TEST_F(routes_test, only_json_is_taken) {
         text.replace(text.find("application/json"), 16, "application/xjso");
         testing::raw_client client(stack->api().port());
         EXPECT_EQ(client.ask(text).status, 415u) << label(row);
+
+        const http_call fresh = row.prepare(*stack, owner);
+        text = full_stack::text_of(fresh);
+        const auto line = text.find("Content-Type:");
+        ASSERT_NE(line, std::string::npos);
+        text.erase(line, text.find("\r\n", line) + 2 - line);
+        testing::raw_client silent(stack->api().port());
+        EXPECT_EQ(silent.ask(text).status, r.success) << label(row);
     }
 }
 

@@ -154,6 +154,7 @@ TEST_F(queries_test, waits_for_a_position_or_says_behind) {
     const auto beyond = engine_.run(served.player(id, base::position{head.value + 1000}));
     ASSERT_FALSE(beyond);
     EXPECT_EQ(beyond.error().field, "after");
+    EXPECT_EQ(beyond.error().reason, "invalid_parameter");
     views patient(sql_, applied_, *store_, nullptr, clock_, {60s, 1s});
     auto waiting =
         std::async(std::launch::async, [&] { return engine_.run(patient.player(id, head)); });

@@ -201,7 +201,7 @@ base::status check_after(const state& s, after at_least) {
     return base::fail(base::errc::invalid_argument,
                       "`after` lies beyond the end of the event log. Use a `position` that an "
                       "answer of this service gave.",
-                      {}, "after");
+                      "invalid_parameter", "after");
 }
 
 } // namespace

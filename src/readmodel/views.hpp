@@ -4,7 +4,8 @@
 // `after`: the answer reflects at least this position of the log. A cached value passes when its
 // `as_of` or `position` is at or past it; else the query waits for the owner's partition, up to the
 // deadline, and then answers errc::behind (reason "read_model_behind", retry_after_ms set). An
-// `after` beyond the end of the log is errc::invalid_argument (field "after").
+// `after` beyond the end of the log is errc::invalid_argument (reason invalid_parameter, field
+// "after").
 #pragma once
 
 #include "base/clock.hpp"
