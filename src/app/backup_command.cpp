@@ -4,6 +4,8 @@
 #include "app/core.hpp"
 #include "app/data_folder.hpp"
 #include "app/log_tool.hpp"
+#include "app/process_mark.hpp"
+#include "app/stop_request.hpp"
 #include "app/tool.hpp"
 #include "base/clock.hpp"
 #include "base/file.hpp"
@@ -79,6 +81,9 @@ eventlog::lease_options lease_of(const backup_options& options) {
     return {.holder = fmt::format("process {} on {}", getpid(),
                                   is_named ? host.data() : "a host without a name"),
             .time = std::chrono::seconds(options.lease_seconds),
+            .process = process_mark(),
+            .is_gone = is_process_gone,
+            .is_stopped = stop_request::made,
             .wait = [told](std::chrono::milliseconds time, std::string_view holder) mutable {
                 if (!told) {
                     fmt::print(stderr,
@@ -87,8 +92,18 @@ eventlog::lease_options lease_of(const backup_options& options) {
                                holder);
                     told = true;
                 }
-                return poll(nullptr, 0, static_cast<int>(time.count())) == 0;
+                return !stop_request::made() &&
+                       poll(nullptr, 0, static_cast<int>(time.count())) == 0;
             }};
+}
+
+// Of work under a lease, which has been given back: after a signal the process ends by it.
+int report_end(const base::error& problem) {
+    const int code = report(problem);
+    if (problem.code == base::errc::cancelled) {
+        stop_request::obey();
+    }
+    return code;
 }
 
 // What is known of where a log that begins a line left the backups.
@@ -131,6 +146,7 @@ int make(const backup_options& options, const settings& loaded, eventlog::backup
         return report(here.error());
     }
     progress_line line(!options.json);
+    const stop_request stop;
     const auto made =
         eventlog::make_backup((data / "events").string(), files, clock, target,
                               {.progress = [&line](const auto& now) { return line.show(now); },
@@ -141,7 +157,7 @@ int make(const backup_options& options, const settings& loaded, eventlog::backup
                                                   " was not made: " + made.error().message + "."});
     }
     if (!made) {
-        return report(made.error());
+        return report_end(made.error());
     }
     if (options.json) {
         json::object out = object_of(made->manifest);
@@ -199,6 +215,7 @@ int list(const backup_options& options, eventlog::backup_target& target) {
 
 int prune(const backup_options& options, eventlog::backup_target& target) {
     base::system_clock clock;
+    const stop_request stop;
     const auto done =
         eventlog::prune_backups(target, clock,
                                 {.keep = options.keep,
@@ -213,7 +230,7 @@ int prune(const backup_options& options, eventlog::backup_target& target) {
                                    shell_word(options.place.string()))});
     }
     if (!done) {
-        return report(done.error());
+        return report_end(done.error());
     }
     if (options.json) {
         print_json_line({{"backupsRemoved", done->backups_removed},

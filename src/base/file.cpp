@@ -39,6 +39,10 @@ file_error::kind kind_of(int number) {
     case EMFILE:
     case ENFILE:
         return file_error::kind::too_many_open;
+    case EISDIR:
+    case ELOOP:
+    case ENXIO:
+        return file_error::kind::not_a_file;
     default:
         return file_error::kind::io;
     }
@@ -164,6 +168,9 @@ public:
         if (::fstat(descriptor_.get(), &facts) != 0) {
             return failed("stat", path_, errno);
         }
+        if (S_ISDIR(facts.st_mode)) {
+            return failed("read", path_, EISDIR);
+        }
         return static_cast<std::uint64_t>(facts.st_size);
     }
 
@@ -237,6 +244,7 @@ error to_error(const file_error& e) {
                 "the server has too many files and connections open: try again a little later, or "
                 "raise its limit of open files",
                 "too_many_open_files"};
+    case file_error::kind::not_a_file:
     case file_error::kind::io:
         break;
     }

@@ -26,6 +26,7 @@ struct file_error {
         denied,        // permissions or a read-only file system
         in_use,        // locked by another process
         too_many_open, // this process, or the machine, has no descriptor left: goes by itself
+        not_a_file,    // a folder, a loop of links, a socket: it has no bytes to read or write
         io,            // anything else: the medium cannot be trusted
     };
     kind what = kind::io;

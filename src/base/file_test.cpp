@@ -40,6 +40,25 @@ TEST_F(posix_file_test, a_fifo_is_not_waited_for_and_cannot_be_read) {
     EXPECT_FALSE((*opened)->read_at(0, byte));
 }
 
+TEST_F(posix_file_test, what_is_no_file_is_said_to_be_none) {
+    const std::string sub_folder = folder_ + "/folder";
+    const std::string loop = folder_ + "/loop";
+    ASSERT_TRUE(files_.make_directory(sub_folder));
+    std::filesystem::create_symlink(loop, loop);
+    const auto is_none = [](const auto& outcome) {
+        return !outcome && outcome.error().what == file_error::kind::not_a_file;
+    };
+    const auto opened = files_.open(sub_folder, open_mode::read);
+    ASSERT_TRUE(opened);
+    std::array<std::byte, 1> byte{};
+    EXPECT_TRUE(is_none((*opened)->read_at(0, byte)));
+    EXPECT_TRUE(is_none((*opened)->size()));
+    EXPECT_TRUE(is_none(files_.open(loop, open_mode::read)));
+    EXPECT_TRUE(is_none(files_.remove(sub_folder)));
+    ASSERT_TRUE(files_.open(folder_ + "/file", open_mode::create_new));
+    EXPECT_TRUE(is_none(files_.rename(folder_ + "/file", sub_folder)));
+}
+
 struct free_pages {
     void operator()(std::byte* pages) const {
         ::operator delete(pages, std::align_val_t{disk_page});

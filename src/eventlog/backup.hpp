@@ -110,7 +110,7 @@ struct restore_report {
 // kind, with the reason "damaged_backup" and the backup's name as the field), invalid_argument
 // (`at` lies beyond the backups), already_exists (the folder is not empty), in_use as log::open,
 // cancelled, those of the target, exhausted, unavailable. After an error or a crash the folder
-// holds the marker.
+// holds the marker, or was not made: if the target cannot be read, nothing is.
 [[nodiscard]] base::result<restore_report>
 restore_backup(backup_target& target, const std::string& folder, base::file_system& files,
                base::clock& clock, const restore_options& options = {});

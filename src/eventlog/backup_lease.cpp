@@ -22,6 +22,7 @@ constexpr std::string_view suffix = ".json";
 // Clocks are set by hand, by an hour at a time: a lease that is older than this is nobody's.
 constexpr std::chrono::hours clock_error_max{1};
 constexpr std::chrono::milliseconds look_interval_max{1000};
+constexpr std::uint64_t generation_max = 9'999'999'999; // has ten digits
 constexpr int looks_max = 100'000; // a whole day's lease is seen out with fewer
 
 } // namespace
@@ -39,22 +40,19 @@ std::string backup_lease::name_of(std::uint64_t generation) {
 std::string backup_lease::text_of(const record& one) {
     return base::json_text(json::object{{"holder", one.holder},
                                         {"work", one.work},
+                                        {"process", one.process},
                                         {"held", one.held},
                                         {"renewals", one.renewals},
                                         {"renewed", base::iso_text(one.renewed)},
                                         {"seconds", one.time.count()}});
 }
 
-// One that cannot be read is being made, or its maker died on the way: it is held, by whoever it
-// is, for as long as one's own lease would be.
-backup_lease::record backup_lease::parse(std::span<const std::byte> bytes,
-                                         std::chrono::seconds time) {
-    record out{.holder = "an unknown process", .work = "a backup", .held = true, .time = time};
-    out.renewed = base::utc_time::max();
+// Empty: it cannot be read.
+std::optional<backup_lease::record> backup_lease::parse(std::span<const std::byte> bytes) {
     const auto parsed =
         base::parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, 4);
     if (!parsed || !parsed->is_object()) {
-        return out;
+        return std::nullopt;
     }
     const json::object& object = parsed->get_object();
     const auto text = [&](const char* key) {
@@ -67,15 +65,15 @@ backup_lease::record backup_lease::parse(std::span<const std::byte> bytes,
     const auto renewed = base::parse_iso(text("renewed"));
     if (held == nullptr || !held->is_bool() || seconds == nullptr || !seconds->is_int64() ||
         seconds->get_int64() <= 0 || !renewed) {
-        return out;
+        return std::nullopt;
     }
-    out.holder = text("holder");
-    out.work = text("work");
-    out.held = held->get_bool();
-    out.renewed = *renewed;
     constexpr std::int64_t time_max = std::chrono::seconds(std::chrono::hours(24)).count();
-    out.time = std::chrono::seconds(std::min(seconds->get_int64(), time_max));
-    return out;
+    return record{.holder = text("holder"),
+                  .work = text("work"),
+                  .process = text("process"),
+                  .held = held->get_bool(),
+                  .renewed = *renewed,
+                  .time = std::chrono::seconds(std::min(seconds->get_int64(), time_max))};
 }
 
 // 0: nobody ever took one.
@@ -86,66 +84,80 @@ base::result<std::uint64_t> backup_lease::highest(backup_target& target) {
     }
     std::uint64_t out = 0;
     for (const auto& lease : *leases) {
-        std::string_view digits = std::string_view(lease.name).substr(folder.size() + 1);
+        const std::string_view digits = std::string_view(lease.name).substr(folder.size() + 1);
         std::uint64_t generation = 0;
-        const bool is_lease = digits.ends_with(suffix);
-        digits.remove_suffix(is_lease ? suffix.size() : 0);
-        const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), generation);
-        if (is_lease && read.ec == std::errc() && read.ptr == digits.data() + digits.size()) {
+        (void)std::from_chars(digits.data(), digits.data() + digits.size(), generation);
+        if (generation <= generation_max && lease.name == name_of(generation)) {
             out = std::max(out, generation);
         }
     }
     return out;
 }
 
-// Whether nobody holds that generation. False: it is to be looked at again, after a wait.
-base::result<bool> backup_lease::is_free(backup_target& target, base::clock& clock,
-                                         std::uint64_t generation, const lease_options& options,
-                                         seen& known) {
+// How that generation stands. Held: it is to be looked at again, after a wait.
+base::result<backup_lease::standing> backup_lease::look(backup_target& target, base::clock& clock,
+                                                        std::uint64_t generation,
+                                                        const lease_options& options, seen& known) {
     if (generation == 0) {
-        return true;
+        return standing::free;
     }
     const auto bytes = target.get(name_of(generation));
-    if (!bytes) {
-        return bytes.error().code == errc::not_found ? base::result<bool>(false)
-                                                     : fail(bytes.error());
+    if (!bytes && bytes.error().code == errc::not_found) {
+        return standing::held; // a higher one is there
     }
-    const record holder = parse(*bytes, options.time);
-    if (!holder.held || (holder.renewed != base::utc_time::max() &&
-                         clock.now() > holder.renewed + holder.time + clock_error_max)) {
-        return true;
+    if (!bytes) { // what is no file was made by nobody who takes leases
+        return bytes.error().code == errc::corrupt ? base::result<standing>(standing::free)
+                                                   : fail(bytes.error());
     }
-    const auto refuse = [&] {
+    const auto holder = parse(*bytes);
+    if (!holder) {
+        return standing::unreadable;
+    }
+    if (!holder->held || clock.now() > holder->renewed + holder->time + clock_error_max) {
+        return standing::free;
+    }
+    if (options.is_gone && !holder->process.empty() && options.is_gone(holder->process)) {
+        base::log_warning("eventlog", "a lease is taken over whose holder has ended",
+                          {{"holder", holder->holder}, {"work", holder->work}});
+        return standing::free;
+    }
+    return wait(clock, generation, *bytes, *holder, options, known);
+}
+
+// For a sign of life of the holder of that generation, of which `bytes` were read.
+base::result<backup_lease::standing>
+backup_lease::wait(base::clock& clock, std::uint64_t generation, std::span<const std::byte> bytes,
+                   const record& holder, const lease_options& options, seen& known) {
+    const bool is_first_look = known.generation == 0;
+    const bool lives = !is_first_look &&
+                       (known.generation != generation || !std::ranges::equal(known.bytes, bytes));
+    if (!options.wait || lives) {
         return fail(errc::already_exists,
                     fmt::format("{} by {} is under way in this folder: try again when it has ended",
                                 holder.work, holder.holder),
                     "in_use");
-    };
-    const bool is_first_look = known.generation == 0;
-    if (!options.wait ||
-        (!is_first_look && (known.generation != generation || known.bytes != *bytes))) {
-        return refuse(); // it lives
     }
     if (is_first_look) {
-        known = {generation, *bytes, clock.steady_now()};
+        known = {generation, {bytes.begin(), bytes.end()}, clock.steady_now()};
     }
     if (clock.steady_now() - known.since >= holder.time) {
         base::log_warning("eventlog", "a lease is taken over whose holder is gone",
                           {{"holder", holder.holder}, {"work", holder.work}});
-        return true;
+        return standing::free;
     }
     const auto interval = std::min(
         look_interval_max, std::chrono::duration_cast<std::chrono::milliseconds>(holder.time) / 4);
     if (!options.wait(interval, holder.holder)) {
         return fail(errc::cancelled, "waiting for the folder's lease was given up");
     }
-    return false;
+    return standing::held;
 }
 
-// Makes the generation. False: somebody else has it, or a later one.
+// Makes the generation after one that stood as `before`. False: somebody else has it, or a later
+// one, or the one before.
 base::result<bool> backup_lease::make(backup_target& target, const record& own,
-                                      std::uint64_t generation) {
-    IMMORTAL_ASSERT(own.held && generation > 0);
+                                      std::uint64_t generation, standing before) {
+    IMMORTAL_ASSERT(own.held && generation > 0 && before != standing::held);
     const std::string name = name_of(generation);
     const std::string text = text_of(own);
     const auto made = target.create(name, std::as_bytes(std::span(text)));
@@ -156,15 +168,20 @@ base::result<bool> backup_lease::make(backup_target& target, const record& own,
         return fail(made.error());
     }
     const auto now = highest(target);
-    if (!now) {
-        return fail(now.error());
+    // A later one: this one had been removed because of it.
+    bool is_held = now && *now == generation;
+    if (is_held && before == standing::unreadable) {
+        const auto again = target.get(name_of(generation - 1));
+        is_held = !again || !parse(*again); // its maker has written it meanwhile
     }
-    if (*now == generation) {
+    if (is_held) {
         return true;
     }
-    // There is a later one: this one had been removed because of it.
     const auto removed = target.remove(name);
-    return removed ? base::result<bool>(false) : fail(removed.error());
+    if (!now || !removed) {
+        return fail(now ? removed.error() : now.error());
+    }
+    return false;
 }
 
 // What others left behind: their leases, and what they were storing when they were interrupted.
@@ -173,6 +190,7 @@ base::status backup_lease::clean_up(backup_target& target, std::uint64_t last) {
     base::status done;
     for (std::uint64_t old = last; done && old > 0 && old + generations_max > last; --old) {
         done = target.remove(name_of(old));
+        done = !done && done.error().code == errc::corrupt ? base::status{} : done; // it stays
     }
     for (const char* each : {"blobs", "manifests", "leases", "unneeded"}) {
         done = done ? target.remove_unfinished(each) : done;
@@ -186,31 +204,39 @@ base::result<backup_lease> backup_lease::take(backup_target& target, base::clock
     seen known;
     for (int attempt = 0; attempt < looks_max; ++attempt) {
         const auto before = highest(target);
-        const auto free = before ? is_free(target, clock, *before, options, known)
-                                 : base::result<bool>(fail(before.error()));
-        if (!free) {
-            return fail(free.error());
+        const auto stands = before ? look(target, clock, *before, options, known)
+                                   : base::result<standing>(fail(before.error()));
+        if (!stands) {
+            return fail(stands.error());
         }
-        if (!*free) {
+        if (*stands == standing::held) {
             continue;
+        }
+        if (*before == generation_max) {
+            return fail(errc::unavailable, name_of(*before) +
+                                               " has the highest number that there is: remove it "
+                                               "when nobody works in the folder");
         }
         record own{.holder = options.holder,
                    .work = work,
+                   .process = options.process,
                    .held = true,
                    .renewals = 0,
                    .renewed = clock.now(),
                    .time = options.time};
-        const auto made = make(target, own, *before + 1);
+        const auto made = make(target, own, *before + 1, *stands);
         if (!made) {
             return fail(made.error());
         }
         if (!*made) {
             continue;
         }
+        backup_lease taken(target, clock, std::move(own), *before + 1, options.is_stopped);
         if (auto cleaned = clean_up(target, *before); !cleaned) {
+            taken.release();
             return fail(std::move(cleaned.error()));
         }
-        return backup_lease(target, clock, std::move(own), *before + 1);
+        return taken;
     }
     return fail(errc::already_exists, "others take the folder's lease again and again", "in_use");
 }
@@ -238,6 +264,9 @@ base::status backup_lease::write() {
 }
 
 base::status backup_lease::keep() {
+    if (is_stopped_ && is_stopped_()) {
+        return fail(errc::cancelled, own_.work + " was stopped before its end");
+    }
     if (clock_->steady_now() - kept_ < own_.time / 4) {
         return {};
     }
@@ -253,9 +282,13 @@ base::status backup_lease::keep() {
 
 void backup_lease::release() {
     own_.held = false;
-    auto done = check();
-    done = done ? write() : done;
-    if (!done && done.error().reason != "lease_lost") {
+    const auto held = check();
+    if (!held && held.error().reason == "lease_lost") {
+        return;
+    }
+    auto done = write();
+    done = done ? done : target_->put(name_of(generation_), {}); // needs no room, and is nobody's
+    if (!done) {
         base::log_warning("eventlog", "a lease could not be given back",
                           {{"cause", done.error().message}});
     }

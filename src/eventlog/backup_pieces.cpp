@@ -70,7 +70,10 @@ fetch_piece(backup_target& target, const backup_segment& segment, const backup_p
         return fail(errc::not_found,
                     "a piece of the backup is missing: " + describe(segment, piece));
     }
-    if (bytes && (bytes->size() != piece.size || sha256_hex(*bytes) != piece.sha256)) {
+    const bool is_damaged = bytes
+                                ? bytes->size() != piece.size || sha256_hex(*bytes) != piece.sha256
+                                : bytes.error().code == errc::corrupt;
+    if (is_damaged) {
         return fail(errc::corrupt, "a piece of the backup is damaged: " + describe(segment, piece));
     }
     return bytes;

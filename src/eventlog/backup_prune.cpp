@@ -33,11 +33,14 @@ std::string hash_of(std::string_view text) {
 
 base::result<times> read_unneeded(backup_target& target) {
     const auto bytes = target.get(list_name);
-    if (!bytes) {
-        return bytes.error().code == errc::not_found ? base::result<times>(times())
-                                                     : fail(bytes.error());
+    if (!bytes && bytes.error().code == errc::not_found) {
+        return times();
     }
-    const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    if (!bytes && bytes.error().code != errc::corrupt) {
+        return fail(bytes.error());
+    }
+    const std::string_view text =
+        bytes ? std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size()) : "";
     const std::size_t line_end = text.find('\n');
     const bool whole =
         text.starts_with(title) && line_end != std::string_view::npos &&
@@ -84,6 +87,7 @@ private:
     [[nodiscard]] base::status check_dropped(const std::vector<backup_entry>& entries) const;
     base::status remove_backups();
     base::status remove_pieces();
+    base::result<bool> take_away(const std::string& name);
     [[nodiscard]] bool is_due(base::utc_time since) const {
         return since + options_.grace <= clock_.now();
     }
@@ -145,21 +149,34 @@ base::status pruning::choose() {
     return {};
 }
 
+// False: a folder has that name, and stays. Each time the lease is looked at: who was stopped for
+// longer than it lasts must not go on by an old plan.
+base::result<bool> pruning::take_away(const std::string& name) {
+    auto done = lease_.keep();
+    done = done ? lease_.check() : done;
+    done = done ? target_.remove(name) : done;
+    if (!done && done.error().reason == "not_a_file") {
+        base::log_warning("eventlog", "a folder in the place of a file of the backups stays",
+                          {{"name", name}});
+        return false;
+    }
+    return done ? base::result<bool>(true) : fail(std::move(done.error()));
+}
+
 // Before any piece: a manifest that is there names pieces that are.
 base::status pruning::remove_backups() {
     for (const std::string& name : old_) {
-        auto done = lease_.check();
-        done = done ? target_.remove(name) : done;
-        if (!done) {
-            return done;
+        const auto removed = take_away(name);
+        if (!removed) {
+            return fail(removed.error());
         }
-        ++report_.backups_removed;
+        report_.backups_removed += *removed ? 1 : 0;
     }
     return {};
 }
 
 base::status pruning::remove_pieces() {
-    IMMORTAL_ASSERT(report_.backups_removed == old_.size()); // manifests go first
+    IMMORTAL_ASSERT(report_.backups_removed <= old_.size()); // manifests go first
     const auto before = read_unneeded(target_);
     const auto blobs =
         before ? target_.list("blobs") : base::result<std::vector<backup_target::blob>>();
@@ -190,16 +207,13 @@ base::status pruning::remove_pieces() {
         }
     }
     for (const auto& blob : due) {
-        // Each time: who was stopped for longer than its lease must not go on by an old plan.
-        auto done = lease_.keep();
-        done = done ? lease_.check() : done;
         IMMORTAL_ASSERT(!needed_.contains(blob.name));
-        done = done ? target_.remove(blob.name) : done;
-        if (!done) {
-            return done;
+        const auto removed = take_away(blob.name);
+        if (!removed) {
+            return fail(removed.error());
         }
-        ++report_.blobs_removed;
-        report_.bytes_removed += blob.size;
+        report_.blobs_removed += *removed ? 1 : 0;
+        report_.bytes_removed += *removed ? blob.size : 0;
     }
     return {};
 }

@@ -16,7 +16,17 @@ constexpr int parts_max = 1000;                   // of one blob, left by interr
 
 std::unexpected<base::error> environment(const file_error& problem) {
     base::log_error("eventlog", "the backup folder", {{"cause", problem.text}});
-    return fail(base::to_error(problem));
+    base::error out = base::to_error(problem);
+    if (problem.what == file_error::kind::denied) {
+        out.message = "the folder of the backups may not be read or written by this user";
+    }
+    out.message += " (" + problem.text + ")";
+    return fail(std::move(out));
+}
+
+std::unexpected<base::error> no_blob(const std::string& name) {
+    return fail(base::errc::corrupt, name + " is a folder or a loop of links, not a file",
+                "not_a_file");
 }
 
 class folder_target final : public backup_target {
@@ -38,7 +48,12 @@ public:
         done = (*file)->write_at(0, bytes);
         done = done ? (*file)->sync() : done;
         done = done ? files_.rename(part, path) : done;
-        done = done ? files_.sync_directory(parent) : done;
+        if (!done) {
+            (void)files_.remove(part); // a disk that is full has room for something else then
+            return done.error().what == file_error::kind::not_a_file ? in_the_way(path)
+                                                                     : environment(done.error());
+        }
+        done = files_.sync_directory(parent);
         return done ? base::status{} : environment(done.error());
     }
 
@@ -57,7 +72,11 @@ public:
         done = (*file)->write_at(0, bytes);
         done = done ? (*file)->sync() : done;
         done = done ? files_.sync_directory(parent) : done;
-        return done ? base::status{} : environment(done.error());
+        if (!done) {
+            (void)files_.remove(folder_ + "/" + name);
+            return environment(done.error());
+        }
+        return {};
     }
 
     base::result<std::vector<std::byte>> get(const std::string& name) override {
@@ -67,7 +86,8 @@ public:
             return fail(base::errc::not_found, name + " is missing");
         }
         if (!file || !size) {
-            return environment(file ? size.error() : file.error());
+            const file_error& problem = file ? size.error() : file.error();
+            return is_no_file(problem) ? no_blob(name) : environment(problem);
         }
         std::vector<std::byte> bytes(*size);
         const auto got = (*file)->read_at(0, bytes);
@@ -97,16 +117,22 @@ public:
                 continue; // removed meanwhile
             }
             if (!file || !size) {
-                return environment(file ? size.error() : file.error());
+                const file_error& problem = file ? size.error() : file.error();
+                if (!is_no_file(problem)) {
+                    return environment(problem);
+                }
             }
-            out.push_back({folder + "/" + name, *size});
+            out.push_back({folder + "/" + name, size && file ? *size : 0});
         }
         return out;
     }
 
     base::status remove(const std::string& name) override {
         const auto done = remove_file(folder_ + "/" + name);
-        return done ? base::status{} : environment(done.error());
+        if (!done) {
+            return is_no_file(done.error()) ? no_blob(name) : environment(done.error());
+        }
+        return {};
     }
 
     base::status remove_unfinished(const std::string& folder) override {
@@ -120,7 +146,7 @@ public:
             if (!name.ends_with(part_suffix)) {
                 continue;
             }
-            if (auto done = remove_file(path + "/" + name); !done) {
+            if (auto done = remove_file(path + "/" + name); !done && !is_no_file(done.error())) {
                 return environment(done.error());
             }
         }
@@ -128,6 +154,14 @@ public:
     }
 
 private:
+    static bool is_no_file(const file_error& problem) {
+        return problem.what == file_error::kind::not_a_file;
+    }
+    static std::unexpected<base::error> in_the_way(const std::string& path) {
+        return fail(base::errc::unavailable,
+                    path + " is a folder, in the place of a file of the backups: move it away",
+                    "io_error");
+    }
     [[nodiscard]] std::string parent_of(const std::string& name) const {
         IMMORTAL_ASSERT(std::ranges::count(name, '/') == 1);
         return folder_ + "/" + name.substr(0, name.find('/'));

@@ -40,10 +40,10 @@ public:
               const restore_options& options)
         : target_(target), folder_(folder), files_(files), options_(options) {}
 
-    base::result<restore_report> run(base::clock& clock);
+    base::result<restore_report> run(const std::vector<backup_entry>& entries, base::clock& clock);
 
 private:
-    base::status choose();
+    base::status choose(const std::vector<backup_entry>& entries);
     base::status prepare();
     base::status fetch(const backup_segment& segment);
     base::status check(const backup_segment& segment);
@@ -80,12 +80,8 @@ std::unexpected<base::error> restoring::unusable(const base::error& problem) con
                    : fail(problem);
 }
 
-base::status restoring::choose() {
-    auto entries = list_backups(target_);
-    if (!entries) {
-        return fail(std::move(entries.error()));
-    }
-    if (entries->empty()) {
+base::status restoring::choose(const std::vector<backup_entry>& entries) {
+    if (entries.empty()) {
         return fail(errc::not_found, "there is no backup at this place");
     }
     const backup_entry* chosen = nullptr;
@@ -94,7 +90,7 @@ base::status restoring::choose() {
                entry.manifest->log.epoch == later.manifest->log.epoch &&
                entry.manifest->last_event >= *options_.at;
     };
-    for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) { // the newest first
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) { // the newest first
         const bool wanted = options_.backup.empty()
                                 ? !chosen || (options_.at && has_place(*entry, *chosen))
                                 : entry->name == options_.backup;
@@ -324,9 +320,10 @@ base::status restoring::finish(base::utc_time now) {
     return synced ? base::status{} : environment(synced.error());
 }
 
-base::result<restore_report> restoring::run(base::clock& clock) {
+base::result<restore_report> restoring::run(const std::vector<backup_entry>& entries,
+                                            base::clock& clock) {
     base::status done = prepare();
-    done = done ? choose() : done;
+    done = done ? choose(entries) : done;
     if (!done) {
         return fail(std::move(done.error()));
     }
@@ -366,6 +363,10 @@ base::result<restore_report> restoring::run(base::clock& clock) {
 base::result<restore_report> restore_backup(backup_target& target, const std::string& folder,
                                             base::file_system& files, base::clock& clock,
                                             const restore_options& options) {
+    const auto entries = list_backups(target);
+    if (!entries) { // the place cannot be read: nothing is made
+        return fail(entries.error());
+    }
     if (auto made = files.make_directory(folder); !made) {
         return environment(made.error());
     }
@@ -375,7 +376,7 @@ base::result<restore_report> restore_backup(backup_target& target, const std::st
                    ? fail(errc::already_exists, "the folder is in use by another process", "in_use")
                    : environment(lock.error());
     }
-    return restoring(target, folder, files, options).run(clock);
+    return restoring(target, folder, files, options).run(*entries, clock);
 }
 
 } // namespace immortal::eventlog
