@@ -11,7 +11,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <utility>
 
 namespace immortal::app {
@@ -113,8 +112,9 @@ int run_store_password(const store_password_options& options) {
                                    given.error().message)});
     }
     if (const std::string text = text_of(*given, options.json); !announce(text)) {
-        (void)!std::fputs(text.c_str(), stderr); // it is shown nowhere else
-        return exit_failure;
+        return report({base::errc::unavailable, "Standard output cannot be written, and the "
+                                                "password is shown nowhere else. " +
+                                                    text});
     }
     return exit_success;
 }

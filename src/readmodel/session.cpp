@@ -132,8 +132,8 @@ void note_commit(session& s, const prepared_batch& batch) {
         applied.at(one.partition) = one.position;
     }
     projector_context& c = s.context;
+    c.reached = batch.to.value; // first: who waits for the position may look at the lag
     c.uses.applied.advance_all(applied);
-    c.reached = batch.to.value;
     c.events.add(static_cast<double>(batch.events));
     c.batches.add();
     c.batch_events.observe(static_cast<double>(batch.events));
