@@ -114,6 +114,7 @@ TEST(refusals, no_source_knows_another_one) {
                                        "in_use",
                                        "lease_lost",
                                        "metadata_stream",
+                                       "not_a_file",
                                        "soft_deleted",
                                        "system_view",
                                        "wrong_expected_revision",
