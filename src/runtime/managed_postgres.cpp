@@ -10,9 +10,11 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace immortal::runtime {
@@ -91,6 +93,17 @@ base::status probe_or_make(const fs::path& sockets, const std::string& database,
     return probe(sockets, database, folder);
 }
 
+// For PostgreSQL a killed postmaster that nobody has collected yet still runs.
+void await_collected(pid_t postmaster) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    for (auto found = identity_of(postmaster);
+         postmaster > 0 && found && !is_running(*found) && std::chrono::steady_clock::now() < until;
+         found = identity_of(postmaster)) {
+        // tidy-allow(banned): a start waits here as it does for those that are still ending.
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
 } // namespace
 
 struct managed_postgres::state {
@@ -161,6 +174,7 @@ base::status managed_postgres::state::end_leftovers() const {
                           "A PostgreSQL that an earlier run left behind in " +
                               cluster.folder.string() + " does not end.");
     }
+    await_collected(postmaster);
     return {};
 }
 
