@@ -41,9 +41,6 @@ public:
     // Whether a server ever used the folder, or that cannot be seen: open() then says why.
     [[nodiscard]] static bool exists(const std::filesystem::path& folder);
 
-    // Whether there is an event log in the folder, or a restore of one that was not finished.
-    [[nodiscard]] static bool has_event_log(const std::filesystem::path& folder);
-
     // The store of a game's events does not change by an option that was forgotten: whoever opens
     // the log in the folder, or makes one, asks this first. Errors: mismatch (the events are in a
     // remote store), not_found (with `refuse`: there is no log), unavailable (the folder cannot be
@@ -61,6 +58,9 @@ public:
     [[nodiscard]] static std::filesystem::path absolute(const std::filesystem::path& folder);
 
 private:
+    // Whether there is an event log in the folder, or a restore of one that was not finished.
+    [[nodiscard]] static bool has_event_log(const std::filesystem::path& folder);
+
     data_folder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
 
     std::filesystem::path path_;

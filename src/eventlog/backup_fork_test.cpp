@@ -7,16 +7,22 @@ namespace {
 
 using base::errc;
 
-using backup_fork = backups;
+class backup_fork : public backups {
+protected:
+    // A backup, and a log that has gone another way since before it.
+    void leave_history() {
+        write("s", 20);
+        const auto snapshot = copy_of(folder);
+        write("s", 25);
+        ASSERT_TRUE(back_up());
+        roll_back(snapshot);
+        write("other", 30);
+    }
+};
 
 // Bytes of another history that cannot be read end no backup, for whatever reason they cannot.
 TEST_F(backup_fork, a_fork_that_cannot_be_read_ends_no_backup) {
-    write("s", 20);
-    const auto snapshot = copy_of(folder);
-    write("s", 25);
-    ASSERT_TRUE(back_up());
-    roll_back(snapshot);
-    write("other", 30);
+    leave_history();
     piece_reads watched(*target_);
     watched.failure = base::error{errc::unavailable, "input/output error"};
     const auto made = make_backup(folder, disk, clock, watched);
@@ -29,12 +35,7 @@ TEST_F(backup_fork, a_fork_that_cannot_be_read_ends_no_backup) {
 }
 
 TEST_F(backup_fork, a_lease_that_is_lost_while_the_fork_is_looked_for_ends_the_backup) {
-    write("s", 20);
-    const auto snapshot = copy_of(folder);
-    write("s", 25);
-    ASSERT_TRUE(back_up());
-    roll_back(snapshot);
-    write("other", 30);
+    leave_history();
     piece_reads watched(*target_);
     watched.act = [&] {
         for (const std::string& path : blob_paths(disk, "leases")) {
